@@ -1,0 +1,103 @@
+/*
+ * config.h: a config file, checked and typed.
+ *
+ * Loading it reads the file (after the scan for literals that libconfig would
+ * wrap), applies --set, loads the plugins it names to learn their options, and
+ * refuses what is unknown, misspelt, of the wrong type or out of range, with
+ * file, line, what was found and what is allowed.
+ */
+#ifndef PFW_CORE_CONFIG_H
+#define PFW_CORE_CONFIG_H
+
+#include <stdio.h>
+
+#include "plugin/registry.h"
+
+/** A plugin and the checked values of its group. */
+struct pfw_choice {
+	const struct pfw_loaded *plugin;
+	struct pfw_values *values;
+};
+
+#define PFW_MAX_FILTERS 8u
+
+/** A transport and the filters stacked on it, lowest first. */
+struct pfw_transport_choice {
+	struct pfw_choice transport;
+	struct pfw_choice filters[PFW_MAX_FILTERS];
+	uint32_t n_filters;
+};
+
+struct pfw_config {
+	char *path; /**< of the file; NULL: none */
+
+	struct {
+		int64_t steps;
+		uint64_t seed;
+		char *out;       /**< absolute; NULL: not given */
+		double timeout;  /**< s without progress on an awaited message */
+		int64_t save_every; /**< steps; 0: only at the end */
+		char *init;      /**< absolute folder of a saved model, or NULL */
+		char *resume;    /**< absolute run or checkpoint folder, or NULL */
+		int64_t max_bad_steps; /**< stop after so many non-finite ones */
+	} run;
+
+	struct pfw_choice model;    /**< stage plugin, its options */
+	struct pfw_choice schedule;
+	struct {
+		uint32_t ranks, chunks, microbatches, microbatch_size;
+		uint32_t ranks_per_process;
+		char *layout; /**< NULL: by cost */
+		int order_any; /**< order = "any": gradients of a stage may be
+				    summed in the schedule's own order */
+	} pipeline;
+	struct pfw_transport_choice transport;
+	struct pfw_choice device;   /**< .values: the device plugin's options */
+	uint32_t dtype;             /**< PFW_F32 or PFW_BF16 */
+
+	struct {
+		double lr, min_lr, weight_decay, beta1, beta2, epsilon, clip;
+		int64_t warmup;
+		int64_t decay_steps; /**< length of the cosine; 0: run.steps */
+	} optimizer;
+
+	struct {
+		char *train;      /**< absolute path */
+		char *validation_file; /**< absolute path or NULL */
+		char *tokenizer;  /**< "byte", "gpt2" */
+		double validation; /**< share of the text kept apart */
+		int64_t eval_every, eval_batches;
+	} data;
+};
+
+/**
+ * @p sets: n texts "path=value" from the command line.  Relative paths in the
+ * file are relative to the file, in @p sets to the working directory.
+ */
+int pfw_config_load(struct pfw_registry *reg, const char *path,
+		    const char *const *sets, size_t n_sets,
+		    struct pfw_config **out, struct pfw_error *err);
+void pfw_config_free(struct pfw_config *cfg);
+
+/** Writes the effective config, every key, in libconfig syntax. */
+int pfw_config_write(const struct pfw_config *cfg, FILE *to,
+		     struct pfw_error *err);
+
+/** Prints the option tables of the core's own groups (for describe, tests). */
+struct pfw_group {
+	const char *name; /**< "run", "pipeline", ... */
+	const struct pfw_option *options;
+	uint32_t n_options;
+};
+const struct pfw_group *pfw_config_groups(size_t *n);
+
+/**
+ * Values from texts alone, for tools without a config file: @p pairs are n
+ * texts "name=value".  What is not named has its default.
+ */
+int pfw_values_from_texts(const struct pfw_option *options, uint32_t n_options,
+			  const char *what, const char *const *pairs, size_t n,
+			  struct pfw_values **out, struct pfw_error *err);
+void pfw_values_free(struct pfw_values *values);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * pipefw/device.h: the device interface: memory, queues and kernels as tables.
+ *
+ * Stages are written once over this header.  Every call that computes takes a
+ * queue, is done in the order of the queue, and may return before it is done;
+ * on the cpu a call is done when it returns.  Kernels never allocate and never
+ * fail: what could fail (shapes out of range) is checked by the stage when it
+ * is opened.  All pointers are in the device's memory unless said otherwise and
+ * aligned to PFW_ALIGN.
+ *
+ * Numbers: `act` is the element type of activations and of their gradients
+ * (props.act_dtype); weights come in act for GEMMs and embeddings unless the
+ * device packs them, and in fp32 for everything else; parameters' gradients,
+ * statistics and optimizer state are fp32.
+ *
+ * The order of every sum depends on the shape alone: not on threads, cache, p,
+ * schedule or transport.
+ */
+#ifndef PIPEFW_DEVICE_H
+#define PIPEFW_DEVICE_H
+
+#include <pipefw/plugin.h>
+
+PFW_BEGIN_DECLS
+
+/** C[m,n] = A B^T: A [m,k], B [n,k]. */
+#define PFW_GEMM_NT 0u
+/** C[m,n] = A B:   A [m,k], B [k,n]. */
+#define PFW_GEMM_NN 1u
+/** C[m,n] = A^T B: A [k,m], B [k,n]. */
+#define PFW_GEMM_TN 2u
+
+/** What happens to the product on its way to memory; in this order. */
+#define PFW_EPI_BIAS 1u       /**< += bias[n] */
+#define PFW_EPI_GELU 2u       /**< aux = value; value = gelu(value) */
+#define PFW_EPI_DGELU 4u      /**< value *= gelu'(aux) */
+#define PFW_EPI_RESIDUAL 8u   /**< += residual[m,n] */
+#define PFW_EPI_ACCUMULATE 16u /**< += C as it was */
+
+/** GELU here is the tanh form: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+ *  (Hendrycks and Gimpel, arXiv 1606.08415.) */
+
+/** One matrix product; leading dimensions are those of packed rows. */
+struct pfw_gemm {
+	size_t size;
+	uint32_t kind;     /**< PFW_GEMM_* */
+	uint32_t epilogue; /**< OR of PFW_EPI_* */
+	uint32_t m, n, k;
+	uint32_t c_dtype;  /**< PFW_F32 for gradients of weights, else act */
+	const void *a;     /**< act */
+	const void *b;     /**< act; unused where b_packed is given */
+	const void *b_packed; /**< from pack(), or NULL */
+	void *c;
+	const float *bias;     /**< [n] */
+	void *aux;             /**< act [m,n]: written by GELU, read by DGELU */
+	const void *residual;  /**< act [m,n]; may be c */
+};
+
+/** Multi-head causal attention on packed rows, heads * head_size = C. */
+struct pfw_attention {
+	size_t size;
+	uint32_t batch, seq, heads, head_size;
+	const void *qkv;      /**< act [batch, seq, 3, heads, head_size] */
+	void *out;            /**< act [batch, seq, heads, head_size] */
+	float *stats;         /**< [batch, heads, seq]: log of the sum of exp of
+				   the scaled scores; written forward */
+	/* backward only */
+	const void *grad_out; /**< act, like out */
+	void *grad_qkv;       /**< act, like qkv; overwritten */
+};
+
+/** One AdamW update (Loshchilov and Hutter, arXiv 1711.05101). */
+struct pfw_adamw {
+	size_t size;
+	uint64_t n;         /**< elements */
+	float *weight;      /**< fp32 master */
+	void *weight_act;   /**< act copy, or NULL */
+	const float *grad;
+	float *m, *v;       /**< first and second moment */
+	float lr, beta1, beta2, epsilon, weight_decay;
+	float correction1, correction2; /**< 1 - beta^t */
+	const float *grad_scale; /**< clip factor, in device memory */
+	const int32_t *skip;     /**< not 0: leave everything as it is */
+};
+
+/** The kernels.  (optional) ones may be NULL and have a stated replacement. */
+struct pfw_kernels {
+	size_t size;
+
+	void (*gemm)(void *queue, const struct pfw_gemm *g);
+	/** (optional)  Bytes of a weight [rows, cols] packed as B of a GEMM of
+	 *  this kind; 0: this device does not pack it. */
+	size_t (*pack_bytes)(void *queue, uint32_t kind, uint32_t rows,
+			     uint32_t cols);
+	/** (with pack_bytes)  @p weight is fp32 [rows, cols]. */
+	void (*pack)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
+		     const float *weight, void *packed);
+	/** bias[n] (+)= column sums of dy [rows, n] (act). */
+	void (*bias_backward)(void *queue, float *dbias, const void *dy,
+			      uint32_t rows, uint32_t n, int accumulate);
+
+	/** out[b,t,:] = wte[token[b,t],:] + wpe[t,:];  out is act [batch,seq,c],
+	 *  wte and wpe fp32. */
+	void (*embed_forward)(void *queue, void *out, const int32_t *tokens,
+			      const float *wte, const float *wpe,
+			      uint32_t batch, uint32_t seq, uint32_t c);
+	/** dwte [vocab,c] and dwpe [context,c]: rows that no token names are set
+	 *  to 0 unless @p accumulate; sums run in the order of positions. */
+	void (*embed_backward)(void *queue, float *dwte, float *dwpe,
+			       const void *dout, const int32_t *tokens,
+			       uint32_t batch, uint32_t seq, uint32_t c,
+			       uint32_t vocab, uint32_t context, int accumulate);
+
+	/** out = (x - mean) * rstd * weight + bias per row, epsilon 1e-5;
+	 *  x, out act [rows,c]; mean, rstd fp32 [rows]. */
+	void (*layernorm_forward)(void *queue, void *out, float *mean,
+				  float *rstd, const void *x,
+				  const float *weight, const float *bias,
+				  uint32_t rows, uint32_t c);
+	/** dx = residual (act, or NULL for 0) + d(layernorm)/dx * dout; dx may
+	 *  be residual.  dweight and dbias (+)= sums over rows in their order. */
+	void (*layernorm_backward)(void *queue, void *dx, float *dweight,
+				   float *dbias, const void *dout,
+				   const void *residual, const void *x,
+				   const float *mean, const float *rstd,
+				   const float *weight, uint32_t rows,
+				   uint32_t c, int accumulate);
+
+	/** Scores are scaled by 1/sqrt(head_size). */
+	void (*attention_forward)(void *queue, const struct pfw_attention *a);
+	void (*attention_backward)(void *queue, const struct pfw_attention *a);
+
+	/** Softmax and cross entropy on logits (act [rows,vocab]): *loss (fp64)
+	 *  += sum over rows of -log p[target], rows in order; if @p scale is not
+	 *  0 the logits become (p - onehot) * scale in place. */
+	void (*classifier)(void *queue, void *logits, const int32_t *targets,
+			   uint32_t rows, uint32_t vocab, float scale,
+			   double *loss);
+
+	/** *out (fp64) = sum of x[i]^2 in a fixed order. */
+	void (*sum_squares)(void *queue, const float *x, uint64_t n, double *out);
+	/** dst[i] = a[i] + b[i]; dst may be a. */
+	void (*add)(void *queue, float *dst, const float *a, const float *b,
+		    uint64_t n);
+	void (*adamw)(void *queue, const struct pfw_adamw *a);
+	/** dst (dtype) = src (fp32), element by element. */
+	void (*convert)(void *queue, void *dst, uint32_t dtype, const float *src,
+			uint64_t n);
+};
+
+struct pfw_device_props {
+	size_t size;
+	uint32_t memory;    /**< one PFW_MEM_* bit */
+	uint32_t act_dtype; /**< PFW_F32 or PFW_BF16 */
+	uint32_t graphs;    /**< 1: calls may be recorded and replayed */
+	uint32_t reserved;
+	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS
+				 0.3.21, 1 thread"; equal words, equal bits */
+};
+
+/** How a rank opens its device. */
+struct pfw_device_info {
+	size_t size;
+	uint32_t rank;
+	uint32_t dtype;   /**< policy: PFW_F32 or PFW_BF16 */
+	uint32_t threads; /**< cores this rank may use, >= 1 */
+	uint32_t index;   /**< which card of this host */
+};
+
+#define PFW_COPY_IN 1u  /**< host to device */
+#define PFW_COPY_OUT 2u /**< device to host */
+#define PFW_COPY_ON 3u  /**< device to device */
+
+struct pfw_device_ops {
+	size_t size;
+
+	/** (optional: it can always run)  0, or -ENODEV and why. */
+	int (*probe)(char *why, size_t len);
+	int (*open)(const struct pfw_values *opt,
+		    const struct pfw_device_info *info, void **device,
+		    struct pfw_device_props *props, struct pfw_error *err);
+	void (*close)(void *device);
+
+	int (*alloc)(void *device, size_t bytes, void **out,
+		     struct pfw_error *err); /**< zeroed */
+	void (*free)(void *device, void *ptr);
+
+	int (*open_queue)(void *device, void **queue, struct pfw_error *err);
+	void (*close_queue)(void *queue);
+	/** Host memory of PFW_COPY_IN and _OUT must live until sync(). */
+	int (*copy)(void *queue, void *dst, const void *src, size_t bytes,
+		    uint32_t direction, struct pfw_error *err);
+	int (*zero)(void *queue, void *dst, size_t bytes, struct pfw_error *err);
+	/** All that was queued is done. */
+	int (*sync)(void *queue, struct pfw_error *err);
+
+	/** (all four NULL where every call is done when it returns) */
+	int (*open_event)(void *device, void **event, struct pfw_error *err);
+	void (*close_event)(void *event);
+	int (*record)(void *queue, void *event, struct pfw_error *err);
+	/** 1: what was recorded is done; 0: not yet; < 0: it failed. */
+	int (*query)(void *event, struct pfw_error *err);
+
+	/** The table lives as long as the plugin. */
+	const struct pfw_kernels *(*kernels)(void *device);
+
+	/** (optional)  Thread-local set-up (rounding, tile state), called once by
+	 *  each thread that will use a queue of this device. */
+	int (*enter_thread)(void *device, struct pfw_error *err);
+};
+
+/** What a stage is given. */
+struct pfw_device {
+	const struct pfw_kernels *kernels;
+	struct pfw_device_props props;
+};
+
+PFW_END_DECLS
+
+#endif
