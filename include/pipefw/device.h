@@ -46,7 +46,8 @@ struct pfw_gemm {
 	uint32_t kind;     /**< PFW_GEMM_* */
 	uint32_t epilogue; /**< OR of PFW_EPI_* */
 	uint32_t m, n, k;
-	uint32_t c_dtype;  /**< PFW_F32 for gradients of weights, else act */
+	uint32_t c_dtype;  /**< PFW_F32 for gradients of weights and for logits
+				that are given out, else act */
 	const void *a;     /**< act */
 	const void *b;     /**< act; unused where b_packed is given */
 	const void *b_packed; /**< from pack(), or NULL */

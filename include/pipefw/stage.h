@@ -28,7 +28,8 @@ struct pfw_tensor {
 
 /** Weight decay applies (matrices). */
 #define PFW_PARAM_DECAY 1u
-/** The weight is B of GEMMs: also given packed where the device packs. */
+/** The weight is B of GEMMs, of kinds NT and NN: it is also given in act, and
+ *  packed, where the device has such forms. */
 #define PFW_PARAM_MATRIX 2u
 
 #define PFW_INIT_ZERO 0u
@@ -89,8 +90,10 @@ struct pfw_call {
 
 	/* Tables over the range's parameters in the order of the layers. */
 	float *const *weights;    /**< fp32 */
-	void *const *packed;      /**< act copies or packed forms; entries NULL
-				       where there are none; may be NULL */
+	void *const *packed;      /**< [2 * i + kind], kind PFW_GEMM_NT or _NN:
+				       parameter i packed as B of such a GEMM;
+				       entries NULL where there is no packed
+				       form; may be NULL */
 	float *const *grads;      /**< fp32 */
 
 	void *saved;              /**< sum of saved_bytes (each aligned) of the
@@ -110,6 +113,8 @@ struct pfw_call {
 	double *loss;             /**< += sum over tokens of -log p */
 	float *logits;            /**< if not NULL: [batch, seq, vocab] are written
 				       in forward; then no targets, no loss */
+	void *const *weights_act; /**< copies in act for GEMMs; entries NULL, or
+				       NULL: the device's act is fp32 */
 };
 
 /** Has backward_input and backward_weight. */
