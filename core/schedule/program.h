@@ -23,6 +23,7 @@ struct pfw_planned {
 struct pfw_plan {
 	struct pfw_planned *items;
 	size_t n, capacity;
+	size_t limit; /**< more are refused; 0: no limit */
 	uint32_t n_groups;
 	int failed; /**< errno of the first pfw_plan_add() that went wrong */
 };
@@ -36,6 +37,13 @@ struct pfw_schedule_plan {
 	struct pfw_plan *lists; /**< [ranks] */
 };
 
+/** Empty lists and no placement yet; refuses what is too small or too large. */
+int pfw_schedule_plan_new(uint32_t ranks, uint32_t chunks,
+			  uint32_t microbatches, struct pfw_schedule_plan **out,
+			  struct pfw_error *err);
+/** Sets chunk_of from rank_of, or refuses a placement that is not even. */
+int pfw_schedule_plan_number(struct pfw_schedule_plan *plan,
+			     struct pfw_error *err);
 /** Asks the plugin: check, place, plan for every rank. */
 int pfw_schedule_plan_make(const struct pfw_loaded *schedule,
 			   const struct pfw_values *opt,
