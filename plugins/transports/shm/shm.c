@@ -1,0 +1,272 @@
+/*
+ * shm: ranks of one host share memory; a message is handed over where it lies.
+ *
+ * layout.h says what is shared, ring.c moves the messages, wait.c sleeps,
+ * connect.c brings the two ends together, peer.c tells whether the other one
+ * lives.  A rank may be a process or a thread; open() and check() speak of the
+ * process that calls open().
+ */
+#include "connect.h"
+#include "peer.h"
+#include "ring.h"
+#include "segment.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A dead process wakes nobody: a sleeper looks around this often. */
+#define LOOK_NS (100 * PFW_MS)
+
+struct transport {
+	uint64_t spin_ns;
+	struct shm_listener listener;
+};
+
+struct channel {
+	struct shm_ring ring;
+	uint64_t spin_ns;
+	uint64_t sleeps;
+	int sending;
+	struct shm_peer peer; /* its socket is there before the peer is known */
+	struct shm_segment segment;
+	struct shm_header header;
+};
+
+static int shm_probe(char *why, size_t len)
+{
+	return shm_segment_probe(why, len);
+}
+
+/* A struct of the core's, which may be older or newer than ours. */
+static void give(void *out, size_t out_size, const void *ours, size_t size)
+{
+	memcpy((char *)out + sizeof(size_t), (const char *)ours + sizeof(size_t),
+	       (out_size < size ? out_size : size) - sizeof(size_t));
+}
+
+static void shm_props(const struct pfw_values *opt, struct pfw_transport_props *out)
+{
+	const struct pfw_transport_props props = {
+		.order = PFW_ORDER_CHANNEL,
+		.receive = PFW_RECEIVE_EARLY,
+		.memory = PFW_MEM_HOST,
+		.shared_slots = 1,
+		.max_slots = SHM_MAX_SLOTS,
+		.max_bytes = SHM_MAX_BYTES,
+		.latency = 200,
+	};
+
+	(void)opt;
+	give(out, out->size, &props, sizeof(props));
+}
+
+static int shm_open(const struct pfw_values *opt,
+		    const struct pfw_transport_info *info,
+		    const struct pfw_below *below, void **transport,
+		    struct pfw_address *self, struct pfw_error *err)
+{
+	struct transport *t = calloc(1, sizeof(*t));
+	int rc;
+
+	(void)opt;
+	(void)below;
+	if (!t)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	t->spin_ns = info->spin_ns;
+	rc = shm_listener_open(&t->listener, info, self, err);
+	if (rc) {
+		free(t);
+		return rc;
+	}
+	*transport = t;
+	return 0;
+}
+
+static void shm_close(void *transport)
+{
+	struct transport *t = transport;
+
+	if (!t)
+		return;
+	shm_listener_close(&t->listener);
+	free(t);
+}
+
+static void shm_close_channel(void *channel)
+{
+	struct channel *c = channel;
+
+	if (!c)
+		return;
+	shm_ring_free(&c->ring);
+	shm_segment_free(&c->segment);
+	shm_peer_free(&c->peer);
+	free(c);
+}
+
+/* The half-open end; the receiver's has its memory already. */
+static int new_channel(const struct transport *t,
+		       const struct pfw_channel_info *info, struct channel **out,
+		       struct pfw_error *err)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	c->spin_ns = t->spin_ns;
+	c->sending = info->sending != 0;
+	c->peer = SHM_NO_PEER;
+	c->segment = SHM_NO_SEGMENT;
+	rc = shm_layout(info, t->listener.job, shm_page_bytes(), &c->header, err);
+	if (!rc && !c->sending)
+		rc = shm_segment_make(&c->header, &c->segment, err);
+	if (rc) {
+		shm_close_channel(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+static int meet(struct transport *t, struct channel *c,
+		const struct pfw_address *peer, struct pfw_error *err)
+{
+	int memfd, rc;
+
+	if (!c->sending)
+		return shm_answer(&t->listener, &c->header, c->segment.fd,
+				  &c->peer.socket, err);
+	rc = shm_call(&t->listener, peer, &c->header, &c->peer.socket, &memfd, err);
+	if (rc)
+		return rc;
+	return shm_segment_join(&c->header, memfd, &c->segment, err);
+}
+
+static int shm_open_channel(void *transport, const struct pfw_channel_info *info,
+			    const struct pfw_address *peer, void **channel,
+			    struct pfw_error *err)
+{
+	struct transport *t = transport;
+	struct channel *c = *channel;
+	uint32_t other = info->sending ? info->to : info->from;
+	int rc;
+
+	if (!c) {
+		rc = shm_address_check(&t->listener, peer, other, err);
+		if (rc)
+			return rc;
+		rc = new_channel(t, info, &c, err);
+		if (rc)
+			return rc;
+		*channel = c;
+	}
+	rc = meet(t, c, peer, err);
+	if (rc)
+		return rc;
+	shm_segment_close_fd(&c->segment);
+	shm_peer_init(&c->peer, c->peer.socket, other);
+	if (shm_ring_init(&c->ring, &c->header, c->segment.base))
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+static void *shm_slot(void *channel, uint32_t slot)
+{
+	struct channel *c = channel;
+
+	return c->ring.slots + slot * c->ring.stride;
+}
+
+static int shm_acquire(void *channel, uint32_t slot, struct pfw_error *err)
+{
+	return shm_ring_acquire(&((struct channel *)channel)->ring, slot, err);
+}
+
+static int shm_send(void *channel, uint32_t slot, uint64_t bytes,
+		    const struct pfw_message_id *id, struct pfw_error *err)
+{
+	return shm_ring_send(&((struct channel *)channel)->ring, slot, bytes, id, err);
+}
+
+static int shm_recv(void *channel, uint32_t *slot, uint64_t *bytes,
+		    struct pfw_message_id *id, struct pfw_error *err)
+{
+	return shm_ring_recv(&((struct channel *)channel)->ring, slot, bytes, id, err);
+}
+
+static int shm_release(void *channel, uint32_t slot, struct pfw_error *err)
+{
+	return shm_ring_release(&((struct channel *)channel)->ring, slot, err);
+}
+
+static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
+{
+	struct channel *c = channel;
+	struct shm_watch w;
+	uint64_t now, until;
+
+	if (c->sending && slot >= c->ring.n_slots)
+		return -EINVAL;
+	w = c->sending ? shm_ring_watch_slot(&c->ring, slot) :
+			 shm_ring_watch_message(&c->ring);
+	if (shm_spin(&w, c->spin_ns))
+		return 0;
+	for (;;) {
+		now = pfw_now();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
+		if (!shm_sleep(&w, until))
+			return 0;
+		c->sleeps++;
+		/* Woken, or a signal came: both are the caller's to look at. */
+		if (shm_watch_changed(&w) || pfw_now() < until)
+			return 0;
+		if (shm_peer_check(&c->peer, NULL))
+			return 0;
+	}
+}
+
+static int shm_check(void *channel, struct pfw_error *err)
+{
+	return shm_peer_check(&((struct channel *)channel)->peer, err);
+}
+
+static void shm_stats(void *channel, struct pfw_channel_stats *out)
+{
+	const struct channel *c = channel;
+	const struct pfw_channel_stats stats = {
+		.messages = c->ring.next,
+		.bytes = c->ring.bytes,
+		.sleeps = c->sleeps,
+	};
+
+	give(out, out->size, &stats, sizeof(stats));
+}
+
+static const struct pfw_transport_ops ops = {
+	.size = sizeof(ops),
+	.probe = shm_probe,
+	.props = shm_props,
+	.open = shm_open,
+	.close = shm_close,
+	.open_channel = shm_open_channel,
+	.close_channel = shm_close_channel,
+	.slot = shm_slot,
+	.acquire = shm_acquire,
+	.send = shm_send,
+	.recv = shm_recv,
+	.release = shm_release,
+	.wait = shm_wait,
+	.check = shm_check,
+	.stats = shm_stats,
+};
+
+PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .name = "shm",
+	   .thread_model = PFW_THREAD_OBJECT,
+	   .summary = "ranks of one host, in place in shared memory",
+	   .ops = &ops);
