@@ -28,6 +28,11 @@ static int check_shape(const struct pfw_model *m, const char *stage,
 				     "micro-batch: need at least 1 sequence of "
 				     "1 to %u tokens (the model's context)",
 				     s->batch, s->seq, m->context);
+	if ((uint64_t)s->batch * s->seq > INT32_MAX)
+		return pfw_error_set(err, EINVAL,
+				     "%u sequences of %u tokens are more than "
+				     "2147483647 tokens in a micro-batch: make "
+				     "it smaller", s->batch, s->seq);
 	if (s->split && !(m->ops->flags & PFW_STAGE_SPLITS))
 		return pfw_error_set(err, EINVAL,
 				     "stage '%s' cannot run input and weight "
@@ -202,6 +207,7 @@ static int list_uses(struct pfw_model *m, struct pfw_error *err)
 			for (uint32_t k = 0; k < l->n_params && !rc; k++) {
 				m->uses[use].layer = i;
 				m->uses[use].stage = s;
+				m->uses[use].info = &l->params[k];
 				rc = add_use(m, &names, use++, &l->params[k],
 					     err);
 			}

@@ -10,6 +10,8 @@
 struct pfw_param_use {
 	uint32_t param; /**< index in pfw_model.params */
 	uint32_t layer, stage;
+	const struct pfw_param *info; /**< as its layer lists it: flags may
+					   differ from use to use */
 };
 
 /** A parameter as the file names it; tied ones are here once. */
