@@ -14,8 +14,9 @@
 /**
  * A token file: plain text through a tokenizer, nanoGPT's .bin (uint16 without
  * header) or llm.c's .bin (magic 20240520 version 1, 20240801 version 7), told
- * apart by their content and name.  Read with pread into own buffers: a file
- * cut short while it is used is an error, not a signal.
+ * apart by their content (llm.c's magic), then by their name (.bin is nanoGPT's).
+ * Read with pread into own buffers: a file cut short while it is used is an
+ * error, not a signal.
  */
 struct pfw_dataset;
 
@@ -23,10 +24,11 @@ struct pfw_dataset_info {
 	uint64_t tokens;      /**< in all */
 	uint64_t train_from, train_to; /**< token ranges, half open */
 	uint64_t valid_from, valid_to; /**< equal: no validation split */
-	uint64_t fingerprint; /**< of size and content's head: for resume */
+	uint64_t epoch;       /**< sequences of a training epoch */
+	uint64_t fingerprint; /**< of size, content's head, split: for resume */
 	const char *format;   /**< "text", "nanogpt", "llm.c" */
-	double byte_entropy;  /**< nats per byte of the training text's bytes,
-				   NaN where the file is not text */
+	double byte_entropy;  /**< nats per byte of the training file's bytes
+				   taken singly, NaN where it is not text */
 };
 
 /**
@@ -53,6 +55,8 @@ struct pfw_loader_info {
 	uint32_t batch, seq;    /**< of a micro-batch */
 	uint32_t microbatches;  /**< of a step */
 	uint64_t first_sample;  /**< where training (re)starts */
+	uint64_t samples;       /**< validation: of one evaluation, spread evenly
+				     over the split; then the same come again */
 	uint32_t split;         /**< PFW_SPLIT_* */
 };
 

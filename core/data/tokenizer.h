@@ -22,6 +22,12 @@ const char *pfw_tokenizer_name(const struct pfw_tokenizer *tok);
 int pfw_tokenizer_encode(const struct pfw_tokenizer *tok, const char *text,
 			 size_t len, int32_t **out, size_t *n,
 			 struct pfw_error *err);
+/**
+ * Where a longer text may be cut so that the parts encode as the whole does:
+ * at or before @p len; 0: nowhere.  For texts read in blocks.
+ */
+size_t pfw_tokenizer_cut(const struct pfw_tokenizer *tok, const char *text,
+			 size_t len);
 /** The bytes of one token, owned by the tokenizer; NULL: no such token. */
 const char *pfw_tokenizer_token(const struct pfw_tokenizer *tok, int32_t token,
 				size_t *len);
