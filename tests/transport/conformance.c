@@ -659,15 +659,18 @@ static unsigned conform(const struct subject *s)
 
 int main(void)
 {
-	struct subject *s;
+	struct subjects s;
+	struct pfw_error err;
 	unsigned failures = 0;
-	size_t n;
 
-	s = subjects_load(&n);
-	if (!n)
-		printf("no transport found in PIPEFW_PLUGIN_DIR\n");
-	for (size_t i = 0; i < n; i++)
-		failures += conform(&s[i]);
-	free(s);
-	return !n || failures ? 1 : 0;
+	if (subjects_load(&s, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		return 1;
+	}
+	for (size_t i = 0; i < s.n; i++)
+		failures += conform(&s.list[i]);
+	if (!s.n)
+		printf("no transport that can run here\n");
+	subjects_free(&s);
+	return failures ? 1 : 0;
 }

@@ -9,6 +9,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static int open_layers(struct end *e, const struct subject *s)
+{
+	struct pfw_below *layer;
+	int rc;
+
+	if (s->below) {
+		rc = open_layers(e, s->below);
+		if (rc)
+			return rc;
+	}
+	layer = &e->layers[e->n_layers];
+	layer->ops = s->ops;
+	rc = s->ops->open(s->opt, &e->info, s->below ? layer - 1 : NULL,
+			  &layer->transport, &e->self, &e->err);
+	if (rc)
+		return rc;
+	e->n_layers++;
+	e->transport = layer->transport;
+	return 0;
+}
+
 int end_open(struct end *e, const struct subject *s, uint32_t rank, uint64_t job,
 	     uint64_t spin_ns)
 {
@@ -23,14 +44,16 @@ int end_open(struct end *e, const struct subject *s, uint32_t rank, uint64_t job
 			.host = "here",
 		},
 	};
-	return s->ops->open(s->opt, &e->info, NULL, &e->transport, &e->self,
-			    &e->err);
+	return open_layers(e, s);
 }
 
 void end_close(struct end *e)
 {
-	e->subject->ops->close(e->transport);
-	e->transport = NULL;
+	while (e->n_layers) {
+		struct pfw_below *layer = &e->layers[--e->n_layers];
+
+		layer->ops->close(layer->transport);
+	}
 }
 
 struct pfw_channel_info channel_info(uint32_t from, uint32_t kind,

@@ -7,6 +7,7 @@
 #include <pipefw/transport.h>
 
 #include "base/clock.h"
+#include "plugin/registry.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,17 +16,22 @@
 /** How long a test waits for what must come. */
 #define PATIENCE (60 * PFW_S)
 
-/** A transport under test. */
+/** A transport under test, or a filter on top of another subject. */
 struct subject {
-	const char *name;
+	char name[128];
 	const struct pfw_transport_ops *ops;
-	const struct pfw_values *opt;
+	struct pfw_values *opt;
+	const struct subject *below; /* NULL: a transport */
 };
+
+#define MAX_LAYERS 4u
 
 /** One rank of two, and its end of each channel that it opened. */
 struct end {
 	const struct subject *subject;
-	void *transport;
+	void *transport; /* the uppermost layer's */
+	struct pfw_below layers[MAX_LAYERS]; /* lowest first */
+	uint32_t n_layers;
 	struct pfw_address self;
 	struct pfw_transport_info info;
 	struct pfw_error err;
@@ -80,7 +86,20 @@ int child_start(struct child *c, const struct end *parent, uint64_t spin_ns,
 /** 0: it ended with 0. */
 int child_join(struct child *c);
 
-/** The plugins to test: those in $PIPEFW_PLUGIN_DIR. */
-struct subject *subjects_load(size_t *n);
+/** The plugins to test: what the registry finds in $PIPEFW_PLUGIN_DIR. */
+struct subjects {
+	struct pfw_registry *registry;
+	struct subject *list; /* transports, then each filter on the first */
+	size_t n;
+};
+/** Says on stdout what is skipped and why. */
+int subjects_load(struct subjects *out, struct pfw_error *err);
+void subjects_free(struct subjects *s);
+
+/** One transport or filter by name; @p options: "a=1 b=2". */
+int subject_load(struct pfw_registry *reg, const char *name, const char *options,
+		 const struct subject *below, struct subject *out,
+		 struct pfw_error *err);
+void subject_free(struct subject *s);
 
 #endif
