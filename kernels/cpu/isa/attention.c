@@ -1,0 +1,122 @@
+/* Causal attention, forward. */
+#include "isa/attention.h"
+
+struct work {
+	float q[HEAD_MAX * Q_BLOCK];       /* [size][query], scaled */
+	float scores[K_BLOCK * Q_BLOCK];   /* [key][query] */
+	float out[Q_BLOCK * HEAD_MAX];     /* [query][size] */
+	float max[Q_BLOCK], sum[Q_BLOCK], shrink[Q_BLOCK];
+};
+
+/* Turns scores of @p keys keys into exp(score - max) and brings the running
+ * maximum and sum up to date.  @p first: the number of the first key counted
+ * from the first query; keys after a query are hidden from it. */
+INLINE void softmax_vector(struct work *w, int v, size_t keys, ptrdiff_t first)
+{
+	float *s = w->scores + v * VW;
+	vf old = vf_load(w->max + v * VW), max = old, sum, shrink;
+
+	for (size_t j = 0; j < keys; j++) {
+		vf x = vf_load(s + j * Q_BLOCK);
+		ptrdiff_t key = first + (ptrdiff_t)j;
+
+		if (key > 0) {
+			x = vf_select(hidden_lanes(v, (int)key),
+				      vf_set(-INFINITY), x);
+			vf_store(s + j * Q_BLOCK, x);
+		}
+		max = vf_max(x, max);
+	}
+	shrink = vf_exp(old - max);
+	sum = vf_load(w->sum + v * VW) * shrink;
+	for (size_t j = 0; j < keys; j++) {
+		vf p = vf_exp(vf_load(s + j * Q_BLOCK) - max);
+
+		sum += p;
+		vf_store(s + j * Q_BLOCK, p);
+	}
+	vf_store(w->max + v * VW, max);
+	vf_store(w->sum + v * VW, sum);
+	vf_store(w->shrink + v * VW, shrink);
+}
+
+static void shrink_out(struct work *w, size_t rows, size_t size)
+{
+	for (size_t r = 0; r < rows; r++) {
+		float *row = w->out + r * size;
+
+		for (size_t i = 0; i < size; i += VW) {
+			size_t left = size - i;
+
+			STORE(row, LOAD(row) * w->shrink[r]);
+		}
+	}
+}
+
+static void key_block(const struct head *h, struct work *w, size_t q0,
+		      size_t rows, size_t k0, size_t keys)
+{
+	struct cpu_tile scores = {
+		.a = h->k + k0 * h->ld, .a_row = h->ld, .a_k = 1,
+		.b = w->q, .ldb = Q_BLOCK, .c = w->scores, .ldc = Q_BLOCK,
+		.m = keys, .n = Q_BLOCK, .k = h->size,
+	};
+	struct cpu_tile out = {
+		.a = w->scores, .a_row = 1, .a_k = Q_BLOCK,
+		.b = h->v + k0 * h->ld, .ldb = h->ld,
+		.c = w->out, .ldc = h->size,
+		.m = rows, .n = h->size, .k = keys, .accumulate = k0 != 0,
+	};
+
+	ISA(tile_multiply)(&scores);
+	for (int v = 0; v < Q_VECTORS; v++)
+		softmax_vector(w, v, keys, (ptrdiff_t)k0 - (ptrdiff_t)q0);
+	if (k0)
+		shrink_out(w, rows, h->size);
+	ISA(tile_multiply)(&out);
+}
+
+static void query_block(const struct head *h, struct work *w, size_t q0,
+			size_t rows)
+{
+	size_t end = q0 + rows;
+
+	ISA(tile_transpose)(w->q, Q_BLOCK, h->q + q0 * h->ld, h->ld, rows,
+			    h->size, h->scale);
+	for (int i = 0; i < Q_BLOCK; i++) {
+		w->max[i] = -INFINITY;
+		w->sum[i] = 0.0f;
+	}
+	for (size_t k0 = 0; k0 < end; k0 += K_BLOCK)
+		key_block(h, w, q0, rows, k0,
+			  end - k0 < K_BLOCK ? end - k0 : K_BLOCK);
+	for (size_t r = 0; r < rows; r++) {
+		float *to = h->out + (q0 + r) * h->out_ld;
+		const float *from = w->out + r * h->size;
+		float inverse = 1.0f / w->sum[r];
+
+		h->stats[q0 + r] = w->max[r] + logf(w->sum[r]);
+		for (size_t i = 0; i < h->size; i += VW) {
+			size_t left = h->size - i;
+
+			STORE(to, LOAD(from) * inverse);
+		}
+	}
+}
+
+void ISA(attention_forward)(void *queue, const struct pfw_attention *a)
+{
+	struct cpu_queue *q = queue;
+	struct work *w = (struct work *)q->scratch;
+
+	_Static_assert(sizeof(*w) <= CPU_SCRATCH * sizeof(float), "scratch");
+	for (size_t b = 0; b < a->batch; b++)
+		for (size_t i = 0; i < a->heads; i++) {
+			struct head h = head_at(a, b, i);
+
+			for (size_t q0 = 0; q0 < h.seq; q0 += Q_BLOCK)
+				query_block(&h, w, q0, h.seq - q0 < Q_BLOCK
+							       ? h.seq - q0
+							       : Q_BLOCK);
+		}
+}

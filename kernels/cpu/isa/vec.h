@@ -1,0 +1,163 @@
+/*
+ * vec.h: vectors of the machine's own width, by the compilers' extension.
+ *
+ * Sums run in LANES fixed lanes (NV vectors), so their order is the same on
+ * every instruction set; element-wise code may use any width.
+ */
+#ifndef PFW_KERNELS_CPU_VEC_H
+#define PFW_KERNELS_CPU_VEC_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#include <math.h>
+
+#if defined(__AVX512F__)
+#define VW 16
+#elif defined(__AVX2__)
+#define VW 8
+#else
+#define VW 4
+#endif
+#define LANES 16
+#define NV (LANES / VW)
+
+#define INLINE static inline __attribute__((always_inline))
+#define PRAGMA_(x) _Pragma(#x)
+#if defined(__clang__)
+#define UNROLL(n) PRAGMA_(clang loop unroll(full))
+#else
+#define UNROLL(n) PRAGMA_(GCC unroll n)
+#endif
+
+typedef float vf __attribute__((vector_size(VW * 4)));
+typedef int32_t vi __attribute__((vector_size(VW * 4)));
+typedef float vf_any __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+
+INLINE vf vf_load(const float *p)
+{
+	return *(const vf_any *)p;
+}
+
+INLINE void vf_store(float *p, vf x)
+{
+	*(vf_any *)p = x;
+}
+
+INLINE vf vf_set(float x)
+{
+	return x - (vf){ 0 };
+}
+
+/** The first @p n of VW elements, 0 after them. */
+INLINE vf vf_load_n(const float *p, size_t n)
+{
+#ifdef __AVX512F__
+	return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+	float buf[VW] = { 0 };
+
+	memcpy(buf, p, n * sizeof(*p));
+	return vf_load(buf);
+#endif
+}
+
+INLINE void vf_store_n(float *p, vf x, size_t n)
+{
+#ifdef __AVX512F__
+	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+#else
+	memcpy(p, &x, n * sizeof(*p));
+#endif
+}
+
+/** Lane by lane: @p mask (all ones or all zeros) ? a : b. */
+INLINE vf vf_select(vi mask, vf a, vf b)
+{
+	return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+
+INLINE vf vf_max(vf a, vf b)
+{
+	return vf_select(a > b, a, b);
+}
+
+INLINE vf vf_sqrt(vf x)
+{
+#if defined(__AVX512F__)
+	return _mm512_sqrt_ps(x);
+#elif defined(__AVX2__)
+	return _mm256_sqrt_ps(x);
+#elif defined(__SSE__)
+	return _mm_sqrt_ps(x);
+#elif defined(__aarch64__)
+	return vsqrtq_f32(x);
+#else
+	for (int i = 0; i < VW; i++)
+		x[i] = sqrtf(x[i]);
+	return x;
+#endif
+}
+
+/** Partial sums (or maxima) in LANES fixed lanes. */
+struct lanes {
+	vf v[NV];
+};
+
+/** Lanes of x[0..n), n <= LANES; @p fill in the others. */
+INLINE struct lanes lanes_load(const float *x, size_t n, float fill)
+{
+	float buf[LANES];
+	struct lanes r;
+
+	if (n < LANES) {
+		for (size_t i = 0; i < LANES; i++)
+			buf[i] = i < n ? x[i] : fill;
+		x = buf;
+	}
+	UNROLL(4)
+	for (int l = 0; l < NV; l++)
+		r.v[l] = vf_load(x + l * VW);
+	return r;
+}
+
+INLINE float lanes_sum(struct lanes s)
+{
+	float buf[LANES];
+
+	for (int l = 0; l < NV; l++)
+		vf_store(buf + l * VW, s.v[l]);
+	for (int h = LANES / 2; h; h /= 2)
+		for (int i = 0; i < h; i++)
+			buf[i] += buf[i + h];
+	return buf[0];
+}
+
+INLINE float lanes_max(struct lanes s)
+{
+	float buf[LANES];
+
+	for (int l = 0; l < NV; l++)
+		vf_store(buf + l * VW, s.v[l]);
+	for (int i = 1; i < LANES; i++)
+		buf[0] = buf[i] > buf[0] ? buf[i] : buf[0];
+	return buf[0];
+}
+
+/** Runs @p body with float vector index i and n lanes left (VW, or fewer
+ *  in the last); loads and stores are LOAD and STORE. */
+#define LOAD(p) (left >= VW ? vf_load((p) + i) : vf_load_n((p) + i, left))
+#define STORE(p, x)                                                           \
+	do {                                                                  \
+		if (left >= VW)                                               \
+			vf_store((p) + i, x);                                 \
+		else                                                          \
+			vf_store_n((p) + i, x, left);                         \
+	} while (0)
+
+#endif

@@ -1,0 +1,123 @@
+/* Opens every device plugin in PIPEFW_PLUGIN_DIR on each of its paths. */
+#include "kernels/kernels.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char suffix[] = "-device.so";
+
+static int open_one(struct path *p, const struct pfw_device_ops *ops,
+		    uint32_t dtype, const char *name)
+{
+	struct pfw_device_info info = { .size = sizeof(info), .dtype = dtype,
+					.threads = 1 };
+	struct pfw_error err = { 0 };
+
+	p->ops = ops;
+	if (ops->open(NULL, &info, &p->device, &p->props, &err)) {
+		printf("left out: %s: %s\n", name, err.text);
+		return 0;
+	}
+	if (ops->enter_thread && ops->enter_thread(p->device, &err)) {
+		printf("left out: %s: %s\n", name, err.text);
+		ops->close(p->device);
+		return 0;
+	}
+	p->k = ops->kernels(p->device);
+	if (ops->open_queue(p->device, &p->queue, &err)) {
+		ops->close(p->device);
+		return 0;
+	}
+	snprintf(p->label, sizeof(p->label), "%s %s: %s", name,
+		 pfw_dtype_name(dtype), p->props.path);
+	return 1;
+}
+
+static size_t open_types(struct path *paths, size_t max,
+			 const struct pfw_device_ops *ops, const char *name)
+{
+	size_t n = 0;
+
+	for (uint32_t dtype = PFW_F32; dtype <= PFW_BF16 && n < max; dtype++)
+		n += (size_t)open_one(paths + n, ops, dtype, name);
+	return n;
+}
+
+/* The cpu device is forced onto each path, unless the caller did that. */
+static size_t open_cpu(struct path *paths, size_t max,
+		       const struct pfw_device_ops *ops)
+{
+	static const char *const isas[] = { "generic", "avx2", "avx512",
+					    "amx" };
+	static const char *const blas[] = { "none", "openblas" };
+	char name[64];
+	size_t n = 0;
+
+	if (getenv("PIPEFW_CPU") || getenv("PIPEFW_BLAS"))
+		return open_types(paths, max, ops, "cpu");
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = 0; j < 2; j++) {
+			setenv("PIPEFW_CPU", isas[i], 1);
+			setenv("PIPEFW_BLAS", blas[j], 1);
+			snprintf(name, sizeof(name), "cpu/%s/%s", isas[i],
+				 blas[j]);
+			n += open_types(paths + n, max - n, ops, name);
+		}
+	unsetenv("PIPEFW_CPU");
+	unsetenv("PIPEFW_BLAS");
+	return n;
+}
+
+static size_t open_plugin(struct path *paths, size_t max, const char *file)
+{
+	void *so = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	const struct pfw_plugin *plugin = so ? dlsym(so, "pfw_plugin") : NULL;
+	const struct pfw_device_ops *ops = plugin ? plugin->ops : NULL;
+	char why[256] = "";
+
+	if (!ops) {
+		const char *fault = dlerror();
+
+		printf("left out: %s: %s\n", file, fault ? fault : "empty");
+		return 0;
+	}
+	if (ops->probe && ops->probe(why, sizeof(why))) {
+		printf("left out: %s: %s\n", plugin->name, why);
+		return 0;
+	}
+	if (!strcmp(plugin->name, "cpu"))
+		return open_cpu(paths, max, ops);
+	return open_types(paths, max, ops, plugin->name);
+}
+
+size_t paths_open(struct path *paths, size_t max)
+{
+	const char *dir = getenv("PIPEFW_PLUGIN_DIR");
+	DIR *d = dir ? opendir(dir) : NULL;
+	struct dirent *e;
+	char file[4096];
+	size_t n = 0, len;
+
+	while (d && (e = readdir(d))) {
+		len = strlen(e->d_name);
+		if (len < sizeof(suffix) ||
+		    strcmp(e->d_name + len - (sizeof(suffix) - 1), suffix))
+			continue;
+		snprintf(file, sizeof(file), "%s/%s", dir, e->d_name);
+		n += open_plugin(paths + n, max - n, file);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+void paths_close(struct path *paths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		paths[i].ops->close_queue(paths[i].queue);
+		paths[i].ops->close(paths[i].device);
+	}
+}

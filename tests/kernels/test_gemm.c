@@ -1,0 +1,224 @@
+/* GEMM: kinds, odd sizes, every combination of epilogues, packed weights. */
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* fp32 sums of k <= 1100 products; bf16: the rounding of the output. */
+#define BOUND_FP32 2e-6
+#define BOUND_BF16 6e-3
+
+struct problem {
+	struct path *path;
+	uint32_t kind, steps, m, n, k;
+	int in_place; /* residual is c */
+	int packed;
+	struct buf a, b, c, bias, aux, residual;
+};
+
+static double step_by_step(const struct problem *t, size_t i, double x,
+			   double old_c, double *want_aux)
+{
+	if (t->steps & PFW_EPI_BIAS)
+		x += t->bias.host[i % t->n];
+	if (t->steps & PFW_EPI_GELU) {
+		want_aux[i] = x;
+		x = ref_gelu(x);
+	}
+	if (t->steps & PFW_EPI_DGELU)
+		x *= ref_gelu_slope(t->aux.host[i]);
+	if (t->steps & PFW_EPI_RESIDUAL)
+		x += t->in_place ? old_c : t->residual.host[i];
+	if (t->steps & PFW_EPI_ACCUMULATE)
+		x += old_c;
+	return x;
+}
+
+static void run(struct problem *t)
+{
+	struct path *p = t->path;
+	struct pfw_gemm g = {
+		.size = sizeof(g), .kind = t->kind, .epilogue = t->steps,
+		.m = t->m, .n = t->n, .k = t->k, .c_dtype = t->c.dtype,
+		.a = t->a.ptr, .b = t->b.ptr, .c = t->c.ptr,
+		.bias = t->bias.ptr, .aux = t->aux.ptr,
+		.residual = t->in_place ? t->c.ptr : t->residual.ptr,
+	};
+	uint32_t rows = t->kind == PFW_GEMM_NT ? t->n : t->k;
+	uint32_t cols = t->kind == PFW_GEMM_NT ? t->k : t->n;
+	struct buf weight, packed;
+
+	if (!t->packed) {
+		p->k->gemm(p->queue, &g);
+		return;
+	}
+	weight = buf_from(p, t->b.n, PFW_F32, t->b.host);
+	packed = buf_poison(p, p->k->pack_bytes(p->queue, t->kind, rows, cols)
+				       / 4, PFW_F32);
+	p->k->pack(p->queue, t->kind, rows, cols, weight.ptr, packed.ptr);
+	g.b = NULL;
+	g.b_packed = packed.ptr;
+	p->k->gemm(p->queue, &g);
+	buf_get(&packed);
+	buf_free(&weight);
+	buf_free(&packed);
+}
+
+static void verify(struct problem *t)
+{
+	size_t n = (size_t)t->m * t->n;
+	double *want = doubles(n), *want_aux = doubles(n);
+	char what[128];
+
+	ref_product(t->kind, t->m, t->n, t->k, t->a.host, t->b.host, want);
+	for (size_t i = 0; i < n; i++)
+		want[i] = step_by_step(t, i, want[i], t->c.host[i], want_aux);
+	run(t);
+	snprintf(what, sizeof(what), "gemm %s %ux%ux%u epilogue %#x%s%s",
+		 t->kind == PFW_GEMM_NT ? "NT"
+					: t->kind == PFW_GEMM_NN ? "NN" : "TN",
+		 t->m, t->n, t->k, t->steps, t->in_place ? " in place" : "",
+		 t->packed ? " packed" : "");
+	buf_get(&t->c);
+	check_close(t->path, what, t->c.host, want, n, BOUND_FP32, BOUND_BF16);
+	buf_get(&t->aux);
+	if (t->steps & PFW_EPI_GELU)
+		check_close(t->path, what, t->aux.host, want_aux, n, BOUND_FP32,
+			    BOUND_BF16);
+	free(want);
+	free(want_aux);
+}
+
+static void check_one(struct path *p, uint32_t kind, uint32_t steps, uint32_t m,
+		      uint32_t n, uint32_t k, int in_place, int packed)
+{
+	const uint32_t act = p->props.act_dtype;
+	const size_t mn = (size_t)m * n;
+	const int reads_c = in_place || (steps & PFW_EPI_ACCUMULATE);
+	double scale = 1.0 / sqrt(k);
+	uint32_t c_dtype = kind == PFW_GEMM_TN ? PFW_F32 : act;
+	struct problem t = { .path = p, .kind = kind, .steps = steps, .m = m,
+			     .n = n, .k = k, .in_place = in_place,
+			     .packed = packed };
+
+	t.a = buf_random(p, (size_t)m * k, act, 3.0 * scale);
+	t.b = buf_random(p, (size_t)n * k, act, 1.0);
+	t.bias = buf_random(p, n, PFW_F32, 1.0);
+	t.residual = buf_random(p, mn, act, 1.0);
+	t.aux = steps & PFW_EPI_DGELU ? buf_random(p, mn, act, 3.0)
+				      : buf_poison(p, mn, act);
+	t.c = reads_c ? buf_random(p, mn, c_dtype, 1.0)
+		      : buf_poison(p, mn, c_dtype);
+	verify(&t);
+	buf_free(&t.a);
+	buf_free(&t.b);
+	buf_free(&t.c);
+	buf_free(&t.bias);
+	buf_free(&t.residual);
+	buf_free(&t.aux);
+}
+
+static void check_sizes(struct path *p)
+{
+	static const uint32_t sizes[][3] = {
+		{ 1, 1, 1 },    { 2, 3, 5 },     { 12, 32, 16 },
+		{ 13, 33, 17 }, { 32, 32, 32 },  { 31, 47, 63 },
+		{ 64, 96, 64 }, { 130, 70, 300 }, { 50, 1040, 40 },
+		{ 300, 64, 31 }, { 48, 80, 1100 },
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_TN; kind++)
+			for (int acc = 0; acc < 2; acc++)
+				check_one(p, kind,
+					  acc ? PFW_EPI_ACCUMULATE : 0,
+					  sizes[i][0], sizes[i][1], sizes[i][2],
+					  0, 0);
+}
+
+static void check_epilogues(struct path *p)
+{
+	static const uint32_t mn[][2] = { { 7, 19 }, { 160, 1100 } };
+
+	for (uint32_t steps = 0; steps < 32; steps++) {
+		if ((steps & PFW_EPI_GELU) && (steps & PFW_EPI_DGELU))
+			continue; /* both use aux */
+		for (int i = 0; i < 2; i++) {
+			check_one(p, steps % 2 ? PFW_GEMM_NT : PFW_GEMM_NN,
+				  steps, mn[i][0], mn[i][1], 24, 0, 0);
+			if (steps & PFW_EPI_RESIDUAL)
+				check_one(p, PFW_GEMM_NN, steps, mn[i][0],
+					  mn[i][1], 24, 1, 0);
+		}
+	}
+}
+
+static void check_packed(struct path *p)
+{
+	static const uint32_t sizes[][3] = {
+		{ 5, 3, 7 }, { 33, 65, 97 }, { 64, 128, 64 }, { 160, 96, 640 },
+	};
+
+	for (size_t i = 0; p->k->pack_bytes && i < 4; i++)
+		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_NN; kind++)
+			if (p->k->pack_bytes(p->queue, kind, 64, 64))
+				check_one(p, kind, PFW_EPI_BIAS, sizes[i][0],
+					  sizes[i][1], sizes[i][2], 0, 1);
+}
+
+void check_gemm(struct path *p)
+{
+	check_sizes(p);
+	check_epilogues(p);
+	check_packed(p);
+}
+
+/* GELU and its slope element by element, through products with 1. */
+void check_gelu(struct path *p)
+{
+	const uint32_t n = 4001;
+	double *x = doubles(n), *want = doubles(n), *slope = doubles(n);
+	const double one = 1.0;
+	struct buf a, b, c, aux;
+	struct pfw_gemm g = { .size = sizeof(g), .kind = PFW_GEMM_NT,
+			      .epilogue = PFW_EPI_GELU, .m = n, .n = 1, .k = 1,
+			      .c_dtype = p->props.act_dtype };
+
+	for (uint32_t i = 0; i < n; i++)
+		x[i] = (i - 2000.0) / 2000.0 * 12.0 + random_uniform() * 1e-3;
+	a = buf_from(p, n, p->props.act_dtype, x);
+	b = buf_from(p, 1, p->props.act_dtype, &one);
+	c = buf_poison(p, n, p->props.act_dtype);
+	aux = buf_poison(p, n, p->props.act_dtype);
+	g.a = a.ptr;
+	g.b = b.ptr;
+	g.c = c.ptr;
+	g.aux = aux.ptr;
+	p->k->gemm(p->queue, &g);
+	buf_get(&c);
+	for (uint32_t i = 0; i < n; i++) {
+		want[i] = ref_gelu(a.host[i]);
+		slope[i] = ref_gelu_slope(a.host[i]);
+	}
+	check_close(p, "gelu", c.host, want, n, 2e-7, 5e-3);
+	/* c = 1 * 1 * slope(aux) */
+	g.epilogue = PFW_EPI_DGELU;
+	g.aux = a.ptr;
+	buf_free(&a);
+	for (uint32_t i = 0; i < n; i++)
+		x[i] = 1.0;
+	a = buf_from(p, n, p->props.act_dtype, x);
+	g.a = a.ptr;
+	g.aux = aux.ptr;
+	p->k->gemm(p->queue, &g);
+	buf_get(&c);
+	check_close(p, "gelu slope", c.host, slope, n, 5e-7, 5e-3);
+	buf_free(&a);
+	buf_free(&b);
+	buf_free(&c);
+	buf_free(&aux);
+	free(x);
+	free(want);
+	free(slope);
+}
