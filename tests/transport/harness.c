@@ -196,6 +196,7 @@ static int child_main(int fd, const struct end *parent, uint64_t spin_ns,
 	if (!rc && write(fd, &self.self, sizeof(self.self)) != sizeof(self.self))
 		rc = -EIO;
 	close(fd);
+	self.user = parent->user;
 	if (!rc)
 		rc = run(&self, &parent->self);
 	if (rc)

@@ -35,6 +35,7 @@ struct end {
 	struct pfw_address self;
 	struct pfw_transport_info info;
 	struct pfw_error err;
+	void *user; /* a child's is its parent's */
 };
 
 int end_open(struct end *e, const struct subject *s, uint32_t rank, uint64_t job,

@@ -1,0 +1,166 @@
+#include "pingpong.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What one side holds of each size: a channel each way, room for a copy. */
+struct lane {
+	void *tx, *rx;
+	unsigned char *room;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double median(double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* In place: the first and the last word are written and read. */
+static int hand_over(const struct subject *s, struct lane *l, uint64_t bytes,
+		     uint64_t m)
+{
+	struct pfw_message_id id = { .sequence = m };
+	uint64_t *slot;
+	int rc = must_acquire(s, l->tx, 0);
+
+	if (rc)
+		return rc;
+	slot = s->ops->slot(l->tx, 0);
+	slot[0] = slot[bytes / 8 - 1] = m;
+	return s->ops->send(l->tx, 0, bytes, &id, NULL);
+}
+
+static int take(const struct subject *s, struct lane *l, bool copy, uint64_t m)
+{
+	struct pfw_message_id id;
+	const uint64_t *slot;
+	uint64_t bytes;
+	uint32_t i;
+	int rc = must_recv(s, l->rx, &i, &bytes, &id);
+
+	if (rc)
+		return rc;
+	slot = s->ops->slot(l->rx, i);
+	if (copy)
+		memcpy(l->room, slot, bytes);
+	if (id.sequence != m || slot[0] != m || slot[bytes / 8 - 1] != m)
+		return -EBADMSG;
+	return s->ops->release(l->rx, i, NULL);
+}
+
+static int lanes_open(struct end *e, const struct pfw_address *peer,
+		      const struct pingpong *p, struct lane *lanes)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < p->n_sizes; i++) {
+		uint64_t bytes = pfw_align_up(p->bytes[i]);
+		struct pfw_channel_info there = channel_info(0, i, 1, bytes);
+		struct pfw_channel_info back = channel_info(1, i, 1, bytes);
+		uint32_t me = e->info.rank;
+
+		lanes[i] = (struct lane){ .room = malloc(bytes) };
+		memset(lanes[i].room, 1, bytes);
+		rc = end_channel(e, &there, peer, me ? &lanes[i].rx : &lanes[i].tx);
+		if (!rc)
+			rc = end_channel(e, &back, peer,
+					 me ? &lanes[i].tx : &lanes[i].rx);
+	}
+	return rc;
+}
+
+static void lanes_close(const struct subject *s, const struct pingpong *p,
+			struct lane *lanes)
+{
+	for (uint32_t i = 0; i < p->n_sizes; i++) {
+		s->ops->close_channel(lanes[i].tx);
+		s->ops->close_channel(lanes[i].rx);
+		free(lanes[i].room);
+	}
+}
+
+static int answer(struct end *e, const struct pfw_address *peer)
+{
+	const struct pingpong *p = e->user;
+	struct lane lanes[PINGPONG_SIZES] = { 0 };
+	int rc = lanes_open(e, peer, p, lanes);
+
+	for (uint32_t r = 0; !rc && r < p->rounds; r++)
+		for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
+			for (uint32_t n = 0; !rc && n < p->times[i]; n++) {
+				rc = take(e->subject, &lanes[i], p->copy, n);
+				if (!rc)
+					rc = hand_over(e->subject, &lanes[i],
+						       p->bytes[i], n);
+			}
+	/* The last message is in its slot until it was taken. */
+	for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
+		rc = must_acquire(e->subject, lanes[i].tx, 0);
+	lanes_close(e->subject, p, lanes);
+	return rc;
+}
+
+static int ask(struct end *e, const struct pingpong *p, struct lane *lanes,
+	       uint32_t i, double *half)
+{
+	double *each = malloc(p->times[i] * sizeof(*each));
+	uint64_t before, now = pfw_now();
+	int rc = 0;
+
+	for (uint32_t n = 0; !rc && n < p->times[i]; n++) {
+		before = now;
+		rc = hand_over(e->subject, &lanes[i], p->bytes[i], n);
+		if (!rc)
+			rc = take(e->subject, &lanes[i], p->copy, n);
+		now = pfw_now();
+		each[n] = (double)(now - before) / 2;
+	}
+	*half = median(each, p->times[i]);
+	free(each);
+	return rc;
+}
+
+static int ask_all(struct end *e, struct pingpong *p, struct lane *lanes)
+{
+	double *half = calloc((size_t)p->n_sizes * p->rounds, sizeof(*half));
+	int rc = 0;
+
+	for (uint32_t r = 0; !rc && r < p->rounds; r++)
+		for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
+			rc = ask(e, p, lanes, i, &half[i * p->rounds + r]);
+	for (uint32_t i = 0; i < p->n_sizes; i++)
+		p->half[i] = median(half + i * p->rounds, p->rounds);
+	free(half);
+	return rc;
+}
+
+int pingpong_run(const struct subject *s, struct pingpong *p,
+		 struct pfw_error *err)
+{
+	struct lane lanes[PINGPONG_SIZES] = { 0 };
+	struct child child;
+	struct end e;
+	int rc;
+
+	rc = end_open(&e, s, 0, 5, p->spin_ns);
+	if (rc)
+		return pfw_error_set(err, -rc, "%s", e.err.text);
+	e.user = p;
+	rc = child_start(&child, &e, p->spin_ns, answer);
+	if (!rc)
+		rc = lanes_open(&e, &child.address, p, lanes);
+	if (!rc)
+		rc = ask_all(&e, p, lanes);
+	lanes_close(s, p, lanes);
+	if (!rc)
+		rc = child_join(&child);
+	end_close(&e);
+	return rc ? pfw_error_set(err, -rc, "%s: %s", s->name, strerror(-rc)) : 0;
+}
