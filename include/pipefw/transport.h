@@ -125,19 +125,25 @@ struct pfw_transport_ops {
 	 */
 	int (*probe)(char *why, size_t len);
 
-	/** Fills @p out, whose size is set; before open(), and cheap. */
+	/**
+	 * Fills @p out, whose size is set; before open(), and cheap.  A filter
+	 * finds there what lies below says, and changes what it changes.
+	 */
 	void (*props)(const struct pfw_values *opt,
 		      struct pfw_transport_props *out);
 
 	/**
-	 * One object per rank.  @p below is NULL for a transport.  @p self is
-	 * where peers reach this rank: the core gives it to them.
+	 * One object per rank, opened in the process that uses it.  @p below is
+	 * NULL for a transport.  @p self is where peers reach this rank: the
+	 * core gives it to them.  A filter finds there the address of what lies
+	 * below, and may leave it.
 	 */
 	int (*open)(const struct pfw_values *opt,
 		    const struct pfw_transport_info *info,
 		    const struct pfw_below *below, void **transport,
 		    struct pfw_address *self, struct pfw_error *err);
-	/** After all its channels are closed.  Takes NULL. */
+	/** After all its channels are closed, filters before what lies below
+	 *  them.  Takes NULL. */
 	void (*close)(void *transport);
 
 	/**
