@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quoted.h"
 #include "base/utf8.h"
 
 #define MAX_DEPTH 64
@@ -345,8 +346,9 @@ static int index_object(struct pfw_json *v, const struct pfw_json **names,
 	for (uint32_t i = 1; i < v->n; i++)
 		if (!strcmp(names[i - 1]->u.text, names[i]->u.text))
 			return pfw_error_set(err, EINVAL,
-					     "line %u: the name \"%.200s\" comes twice in one object",
-					     names[i]->line, names[i]->u.text);
+					     "line %u: the name %s comes twice in one object",
+					     names[i]->line,
+					     pfw_quote(names[i]->u.text).text);
 	return 0;
 }
 

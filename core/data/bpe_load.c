@@ -1,11 +1,11 @@
 /* vocab.json and merges.txt as GPT-2 has them, trusted in nothing. */
 #include <errno.h>
 #include <limits.h>
-#include <pipefw/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/quoted.h"
 #include "base/utf8.h"
 #include "data/bpe_impl.h"
 
@@ -91,18 +91,20 @@ static int order_tokens(struct loading *l, const struct pfw_json **by)
 	     m = pfw_json_next(l->vocab, m)) {
 		if (pfw_json_u64(m, &id) || id >= n)
 			return pfw_error_set(l->err, EINVAL,
-					     "%s:%u: token \"%.100s\" has number %.40s, with %u tokens it is one of 0 to %u",
+					     "%s:%u: token %s has number %.40s, with %u tokens it is one of 0 to %u",
 					     l->vocab_path, pfw_json_line(m),
-					     pfw_json_name(m),
-					     pfw_json_text(m) ? pfw_json_text(m) :
-							pfw_json_kind_text(m),
+					     pfw_quote(pfw_json_name(m)).text,
+					     pfw_json_kind(m) == PFW_JSON_NUMBER ?
+						     pfw_json_text(m) :
+						     pfw_json_kind_text(m),
 					     n, n - 1);
 		if (by[id])
 			return pfw_error_set(l->err, EINVAL,
-					     "%s:%u: tokens \"%.100s\" and \"%.100s\" have the same number %u",
+					     "%s:%u: tokens %s and %s have the same number %u",
 					     l->vocab_path, pfw_json_line(m),
-					     pfw_json_name(by[id]),
-					     pfw_json_name(m), (uint32_t)id);
+					     pfw_quote(pfw_json_name(by[id])).text,
+					     pfw_quote(pfw_json_name(m)).text,
+					     (uint32_t)id);
 		by[id] = m;
 	}
 	return 0;
@@ -184,22 +186,23 @@ static int add_merge(struct loading *l, char *line, size_t number, uint32_t rank
 
 	if (!space || space == line || !space[1] || strchr(space + 1, ' '))
 		return pfw_error_set(l->err, EINVAL,
-				     "%s:%zu: found \"%.100s\" where two tokens with one space between them belong",
-				     l->merges_path, number, line);
+				     "%s:%zu: found %s where two tokens with one space between them belong",
+				     l->merges_path, number, pfw_quote(line).text);
 	*space = '\0';
 	merge.left = token_id(l, line);
 	merge.right = token_id(l, space + 1);
 	if (merge.left < 0 || merge.right < 0)
 		return pfw_error_set(l->err, EINVAL,
-				     "%s:%zu: token \"%.100s\" is not in vocab.json",
+				     "%s:%zu: token %s is not in vocab.json",
 				     l->merges_path, number,
-				     merge.left < 0 ? line : space + 1);
+				     pfw_quote(merge.left < 0 ? line :
+							 space + 1).text);
 	memmove(space, space + 1, strlen(space + 1) + 1);
 	merge.merged = token_id(l, line);
 	if (merge.merged < 0)
 		return pfw_error_set(l->err, EINVAL,
-				     "%s:%zu: what it merges to, \"%.100s\", is not in vocab.json",
-				     l->merges_path, number, line);
+				     "%s:%zu: what it merges to, %s, is not in vocab.json",
+				     l->merges_path, number, pfw_quote(line).text);
 	slot = pfw_bpe_slot(l->bpe, merge.left, merge.right);
 	if (slot->left >= 0)
 		return pfw_error_set(l->err, EINVAL,

@@ -18,8 +18,9 @@
 struct pfw_st_tensor {
 	char *name;
 	uint32_t dtype; /**< PFW_ST_* */
+	const char *dtype_text; /**< as the format calls it */
 	uint32_t n_dims;
-	uint64_t dims[PFW_MAX_DIMS];
+	uint64_t dims[PFW_MAX_DIMS]; /**< the first ones, where it has more */
 	uint64_t offset; /**< in the file, bytes */
 	uint64_t bytes;
 	uint32_t file;   /**< index of the file it is in */
@@ -46,9 +47,18 @@ int pfw_st_read_f32(const struct pfw_st_reader *r,
 		    float *out, struct pfw_error *err);
 
 /**
- * A header for fp32 tensors in the given order, as the format wants it (same
- * alignment, so sorted by name).  *header is the caller's to free(); it holds
- * the 8 length bytes too.  @p offsets [n] are positions in the file.  Equal
+ * Checks a header: @p json (@p len bytes) of a file of @p file_bytes in all.
+ * Gives its tensors in the order of their data; the caller's to free with
+ * pfw_st_free().
+ */
+int pfw_st_parse(const char *json, size_t len, uint64_t file_bytes,
+		 struct pfw_st_tensor **out, size_t *n, struct pfw_error *err);
+void pfw_st_free(struct pfw_st_tensor *tensors, size_t n);
+
+/**
+ * A header for fp32 tensors, as the format wants it (same alignment, so sorted
+ * by name).  *header is the caller's to free(); it holds the 8 length bytes too.
+ * @p offsets [n] are positions in the file, in the order of the input.  Equal
  * input, equal bytes.
  */
 int pfw_st_header(const char *const *names, const uint32_t *n_dims,
