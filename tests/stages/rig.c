@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,16 @@ uint32_t subjects_open(struct pfw_registry *reg, struct subject out[2])
 	const struct pfw_loaded *cpu;
 	struct pfw_values *values;
 	struct pfw_error err;
+	int rc;
 
 	memset(out, 0, 2 * sizeof(out[0]));
 	out[0].name = "plain";
 	out[0].device = plain_device;
 	out[1].name = "cpu";
-	if (pfw_registry_get(reg, PFW_KIND_DEVICE, "cpu", &cpu, &err)) {
-		printf("  without the cpu device: %s\n", err.text);
+	rc = pfw_registry_get(reg, PFW_KIND_DEVICE, "cpu", &cpu, &err);
+	if (rc) {
+		printf("\n  without the cpu device: %s\n", err.text);
+		CU_ASSERT_EQUAL(rc, -ENOENT);
 		return 1;
 	}
 	out[1].ops = &cpu->ops.device;
