@@ -1,0 +1,51 @@
+/*
+ * boot.h: how ranks find each other and reach the launcher.
+ *
+ * A boot gives each rank its number, a store of small values, fences, a way to
+ * tell events, and words that say "stop" and "abort".  `fork` is one
+ * implementation; nothing else in pipefw assumes a common parent, working
+ * folder, pid space or shared file descriptor.
+ */
+#ifndef PFW_CORE_BOOT_H
+#define PFW_CORE_BOOT_H
+
+#include <pipefw/base.h>
+
+#include "launch/event.h"
+#include "launch/status.h"
+
+#define PFW_BOOT_KEY_MAX 64u
+#define PFW_BOOT_VALUE_MAX 1024u
+
+struct pfw_boot;
+
+struct pfw_boot_ops {
+	/** Makes a value known to all ranks. */
+	int (*put)(struct pfw_boot *boot, const char *key, const void *value,
+		   size_t len, struct pfw_error *err);
+	/** Waits until somebody has put it; -ETIMEDOUT at the deadline. */
+	int (*get)(struct pfw_boot *boot, const char *key, void *value,
+		   size_t size, size_t *len, uint64_t deadline,
+		   struct pfw_error *err);
+	/** Returns when all ranks have come here. */
+	int (*fence)(struct pfw_boot *boot, uint64_t deadline,
+		     struct pfw_error *err);
+	int (*tell)(struct pfw_boot *boot, const struct pfw_event *event,
+		    struct pfw_error *err);
+	/** Somebody failed: give up now.  Cheap, no system call. */
+	int (*aborted)(const struct pfw_boot *boot);
+	/** The user wants an orderly end.  Cheap, no system call. */
+	int (*stopping)(const struct pfw_boot *boot);
+};
+
+/** One rank's end; by one thread. */
+struct pfw_boot {
+	const struct pfw_boot_ops *ops;
+	uint32_t rank, ranks;
+	uint32_t cores;     /**< this host's that the run may use */
+	uint64_t job;       /**< random number of the run */
+	char host[64];      /**< equal strings: ranks share memory */
+	struct pfw_status *status; /**< this rank's */
+};
+
+#endif

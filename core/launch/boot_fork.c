@@ -1,0 +1,165 @@
+/* Boot `fork`, a rank's side: a socket to the launcher, and a shared page. */
+#include "launch/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static struct pfw_boot_fork *of(struct pfw_boot *boot)
+{
+	return (struct pfw_boot_fork *)boot;
+}
+
+static int send_packet(struct pfw_boot *boot, struct pfw_control_packet *packet,
+		       struct pfw_error *err)
+{
+	ssize_t n;
+
+	do
+		n = send(of(boot)->fd, packet, sizeof(*packet), MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return pfw_error_set(err, EPIPE,
+				     "rank %u cannot reach the launcher: %s",
+				     boot->rank, strerror(errno));
+	return 0;
+}
+
+static int key_set(struct pfw_control_packet *packet, const char *key,
+		   struct pfw_error *err)
+{
+	if (strlen(key) >= sizeof(packet->key))
+		return pfw_error_set(err, EINVAL, "boot key too long: %s", key);
+	strcpy(packet->key, key);
+	return 0;
+}
+
+/* Waits in slices, so that an abort is seen. */
+static int receive(struct pfw_boot *boot, struct pfw_control_packet *packet,
+		   uint64_t deadline, struct pfw_error *err)
+{
+	struct pollfd p = { .fd = of(boot)->fd, .events = POLLIN };
+
+	for (;;) {
+		ssize_t n;
+
+		if (poll(&p, 1, 100) > 0) {
+			n = recv(p.fd, packet, sizeof(*packet), MSG_DONTWAIT);
+			if (n == (ssize_t)sizeof(*packet))
+				return 0;
+			if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+				return pfw_error_set(err, EPIPE,
+						     "the launcher is gone");
+		}
+		if (boot->ops->aborted(boot))
+			return pfw_error_set(err, ECANCELED,
+					     "another rank failed");
+		if (pfw_now() > deadline)
+			return pfw_error_set(err, ETIMEDOUT,
+					     "the other ranks did not come");
+	}
+}
+
+static int fork_put(struct pfw_boot *boot, const char *key, const void *value,
+		    size_t len, struct pfw_error *err)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_PUT };
+
+	if (len > sizeof(packet.value))
+		return pfw_error_set(err, EMSGSIZE, "boot value %s too long", key);
+	packet.len = (uint32_t)len;
+	memcpy(packet.value, value, len);
+	if (key_set(&packet, key, err))
+		return -EINVAL;
+	return send_packet(boot, &packet, err);
+}
+
+static int fork_get(struct pfw_boot *boot, const char *key, void *value,
+		    size_t size, size_t *len, uint64_t deadline,
+		    struct pfw_error *err)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_GET };
+	int rc = key_set(&packet, key, err);
+
+	if (!rc)
+		rc = send_packet(boot, &packet, err);
+	if (!rc)
+		rc = receive(boot, &packet, deadline, err);
+	if (rc)
+		return rc;
+	if (packet.type != PFW_CONTROL_VALUE || packet.len > size)
+		return pfw_error_set(err, EPROTO,
+				     "the launcher's answer for %s is no value",
+				     key);
+	memcpy(value, packet.value, packet.len);
+	*len = packet.len;
+	return 0;
+}
+
+static int fork_fence(struct pfw_boot *boot, uint64_t deadline,
+		      struct pfw_error *err)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_FENCE };
+	int rc = send_packet(boot, &packet, err);
+
+	if (!rc)
+		rc = receive(boot, &packet, deadline, err);
+	if (!rc && packet.type != PFW_CONTROL_GO)
+		rc = pfw_error_set(err, EPROTO,
+				   "the launcher's answer to a fence is wrong");
+	return rc;
+}
+
+static int fork_tell(struct pfw_boot *boot, const struct pfw_event *event,
+		     struct pfw_error *err)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_TELL };
+
+	packet.len = sizeof(packet.event);
+	packet.event = *event;
+	packet.event.rank = boot->rank;
+	return send_packet(boot, &packet, err);
+}
+
+static int fork_aborted(const struct pfw_boot *boot)
+{
+	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
+
+	return atomic_load_explicit(&b->page->abort, memory_order_relaxed) != 0;
+}
+
+static int fork_stopping(const struct pfw_boot *boot)
+{
+	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
+
+	return atomic_load_explicit(&b->page->stop, memory_order_relaxed) != 0;
+}
+
+static const struct pfw_boot_ops fork_ops = {
+	.put = fork_put,
+	.get = fork_get,
+	.fence = fork_fence,
+	.tell = fork_tell,
+	.aborted = fork_aborted,
+	.stopping = fork_stopping,
+};
+
+void pfw_boot_fork_init(struct pfw_boot_fork *boot,
+			struct pfw_control_page *page, int fd, uint32_t rank,
+			uint32_t ranks, uint32_t cores, uint64_t job)
+{
+	*boot = (struct pfw_boot_fork){
+		.boot = { .ops = &fork_ops, .rank = rank, .ranks = ranks,
+			  .cores = cores, .job = job,
+			  .status = &page->status[rank] },
+		.page = page,
+		.fd = fd,
+	};
+	snprintf(boot->boot.host, sizeof(boot->boot.host), "fork-%016llx",
+		 (unsigned long long)job);
+}

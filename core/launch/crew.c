@@ -1,0 +1,297 @@
+/* The launcher's books: making processes and ending them. */
+#include "launch/crew.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static int open_page(struct pfw_crew *crew, struct pfw_error *err)
+{
+	void *page;
+
+	crew->page_bytes = sizeof(*crew->page) +
+			   crew->how->ranks * sizeof(crew->page->status[0]);
+	page = mmap(NULL, crew->page_bytes, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return pfw_error_set(err, errno, "no shared page: %s",
+				     strerror(errno));
+	crew->page = page;
+	return 0;
+}
+
+static int open_sockets(struct pfw_crew *crew, struct pfw_error *err)
+{
+	for (uint32_t r = 0; r < crew->how->ranks; r++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			return pfw_error_set(err, errno,
+					     "no socket for rank %u: %s "
+					     "(raise 'ulimit -n'?)",
+					     r, strerror(errno));
+		crew->fds[r] = pair[0];
+		crew->rank_fds[r] = pair[1];
+		crew->polls[r] = (struct pollfd){ .fd = pair[0],
+						  .events = POLLIN };
+	}
+	return 0;
+}
+
+static int open_signals(struct pfw_crew *crew, struct pfw_error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, &crew->old_mask);
+	crew->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (crew->signals < 0)
+		return pfw_error_set(err, errno, "signalfd: %s",
+				     strerror(errno));
+	crew->polls[crew->how->ranks] =
+		(struct pollfd){ .fd = crew->signals, .events = POLLIN };
+	return 0;
+}
+
+static int allocate(struct pfw_crew *crew, struct pfw_error *err)
+{
+	uint32_t n = crew->how->ranks, per = crew->how->ranks_per_process;
+
+	crew->n_members = (n + per - 1) / per;
+	crew->fds = malloc(n * sizeof(*crew->fds));
+	crew->rank_fds = malloc(n * sizeof(*crew->rank_fds));
+	crew->polls = calloc(n + 1, sizeof(*crew->polls));
+	crew->told = calloc(n, 1);
+	crew->members = calloc(crew->n_members, sizeof(*crew->members));
+	if (!crew->fds || !crew->rank_fds || !crew->polls || !crew->told ||
+	    !crew->members)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	for (uint32_t r = 0; r < n; r++)
+		crew->fds[r] = crew->rank_fds[r] = -1;
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		crew->members[i].first = i * per;
+		crew->members[i].n = n - i * per < per ? n - i * per : per;
+	}
+	return 0;
+}
+
+int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
+		  struct pfw_launch_result *result, struct pfw_error *err)
+{
+	int rc;
+
+	memset(crew, 0, sizeof(*crew));
+	crew->how = how;
+	crew->result = result;
+	crew->signals = -1;
+	crew->last_sign = pfw_now();
+	pthread_sigmask(SIG_BLOCK, NULL, &crew->old_mask);
+	if (getrandom(&crew->job, sizeof(crew->job), 0) != sizeof(crew->job))
+		crew->job = pfw_now() ^ (uint64_t)getpid() << 32;
+	rc = allocate(crew, err);
+	if (!rc)
+		rc = open_page(crew, err);
+	if (!rc)
+		rc = open_sockets(crew, err);
+	if (!rc)
+		rc = open_signals(crew, err);
+	if (!rc)
+		rc = pfw_hub_open(how->ranks, crew->fds, &crew->hub, err);
+	if (rc)
+		pfw_crew_close(crew);
+	return rc;
+}
+
+/* Asked of a rank, answered by the launcher, which sees all of them. */
+static void pass_on(int sig)
+{
+	kill(getppid(), sig);
+}
+
+static void rank_signals(const struct pfw_crew *crew)
+{
+	struct sigaction act = { .sa_handler = pass_on,
+				 .sa_flags = SA_RESTART };
+
+	sigaction(SIGUSR2, &act, NULL);
+	/* The terminal's signals are the launcher's to act on. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(SIG_SETMASK, &crew->old_mask, NULL);
+}
+
+/* Each rank on a core of its own, where there are enough of them. */
+static void pin(uint32_t rank, uint32_t ranks)
+{
+	cpu_set_t all, one;
+	uint32_t nth = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) ||
+	    (uint32_t)CPU_COUNT(&all) < ranks)
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &all) && nth++ == rank) {
+			CPU_ZERO(&one);
+			CPU_SET(cpu, &one);
+			sched_setaffinity(0, sizeof(one), &one);
+			return;
+		}
+}
+
+struct thread {
+	pthread_t id;
+	struct pfw_boot_fork boot;
+	const struct pfw_launch *how;
+	int status;
+};
+
+static void *thread_main(void *arg)
+{
+	struct thread *thread = arg;
+
+	pin(thread->boot.boot.rank, thread->boot.boot.ranks);
+	thread->status = thread->how->rank_main(thread->how->context,
+						&thread->boot.boot);
+	return NULL;
+}
+
+/* A thread that could not be started leaves the others waiting: end it all. */
+static int run_threads(struct thread *threads, uint32_t n)
+{
+	int status = 0;
+
+	for (uint32_t i = 1; i < n; i++)
+		if (pthread_create(&threads[i].id, NULL, thread_main,
+				   &threads[i]))
+			return 11;
+	thread_main(&threads[0]);
+	for (uint32_t i = 1; i < n; i++)
+		pthread_join(threads[i].id, NULL);
+	for (uint32_t i = 0; i < n && !status; i++)
+		status = threads[i].status;
+	return status;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_others(struct pfw_crew *crew, const struct pfw_member *me)
+{
+	for (uint32_t r = 0; r < crew->how->ranks; r++) {
+		close_fd(&crew->fds[r]);
+		if (r < me->first || r >= me->first + me->n)
+			close_fd(&crew->rank_fds[r]);
+	}
+	close_fd(&crew->signals);
+}
+
+static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
+{
+	struct thread *threads = calloc(me->n, sizeof(*threads));
+	int status;
+
+	if (!threads)
+		return 11;
+	rank_signals(crew);
+	close_others(crew, me);
+	/* Before any plugin loads a BLAS, whose pool would want our core. */
+	setenv("OPENBLAS_NUM_THREADS", "1", 1);
+	for (uint32_t i = 0; i < me->n; i++) {
+		uint32_t rank = me->first + i;
+
+		threads[i].how = crew->how;
+		pfw_boot_fork_init(&threads[i].boot, crew->page,
+				   crew->rank_fds[rank], rank, crew->how->ranks,
+				   pfw_cores(), crew->job);
+	}
+	status = run_threads(threads, me->n);
+	free(threads);
+	return status;
+}
+
+int pfw_crew_start(struct pfw_crew *crew, struct pfw_error *err)
+{
+	pid_t parent = getpid();
+
+	fflush(NULL);
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		struct pfw_member *member = &crew->members[i];
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return pfw_error_set(err, errno,
+					     "cannot start the process of rank "
+					     "%u: %s",
+					     member->first, strerror(errno));
+		if (!pid) {
+			int status;
+
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != parent)
+				_exit(1);
+			status = member_main(crew, member);
+			/* exit() for what watches it: coverage, leak checks. */
+			pfw_crew_close(crew);
+			exit(status);
+		}
+		member->pid = member->was = pid;
+		crew->alive++;
+	}
+	for (uint32_t r = 0; r < crew->how->ranks; r++)
+		close_fd(&crew->rank_fds[r]);
+	return 0;
+}
+
+void pfw_crew_kill(struct pfw_crew *crew)
+{
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		struct pfw_member *member = &crew->members[i];
+
+		if (!member->pid)
+			continue;
+		kill(member->pid, SIGKILL);
+		waitpid(member->pid, NULL, 0);
+		member->pid = 0;
+	}
+}
+
+void pfw_crew_close(struct pfw_crew *crew)
+{
+	for (uint32_t r = 0; r < crew->how->ranks; r++) {
+		if (crew->fds)
+			close_fd(&crew->fds[r]);
+		if (crew->rank_fds)
+			close_fd(&crew->rank_fds[r]);
+	}
+	close_fd(&crew->signals);
+	pfw_hub_close(crew->hub);
+	if (crew->page)
+		munmap(crew->page, crew->page_bytes);
+	free(crew->fds);
+	free(crew->rank_fds);
+	free(crew->polls);
+	free(crew->told);
+	free(crew->members);
+	pthread_sigmask(SIG_SETMASK, &crew->old_mask, NULL);
+}

@@ -1,0 +1,42 @@
+/*
+ * event.h: what a rank tells the launcher.
+ */
+#ifndef PFW_CORE_EVENT_H
+#define PFW_CORE_EVENT_H
+
+#include <stdint.h>
+
+#define PFW_EVENT_STEP 1u  /**< a training step is done */
+#define PFW_EVENT_EVAL 2u  /**< an evaluation is done */
+#define PFW_EVENT_SAVED 3u /**< a checkpoint is on disk */
+#define PFW_EVENT_END 4u   /**< training is over; from rank 0 */
+#define PFW_EVENT_FAIL 5u  /**< this rank gives up: code and text */
+#define PFW_EVENT_TOKEN 6u /**< generation: one token */
+#define PFW_EVENT_NOTE 7u  /**< a sentence for people */
+
+/** Why training ended. */
+#define PFW_END_STEPS 0u     /**< all steps done */
+#define PFW_END_STOPPED 1u   /**< asked to stop */
+#define PFW_END_NONFINITE 2u /**< too many bad steps in a row */
+
+struct pfw_event {
+	uint32_t type; /**< PFW_EVENT_* */
+	uint32_t rank;
+	uint64_t step; /**< counted from 1; 0: before the first */
+	uint64_t tokens;       /**< of the step or the evaluation */
+	uint64_t duration_ns;
+	double loss;           /**< mean per token, nats */
+	double grad_norm;      /**< before clipping */
+	double lr;
+	double bubble;         /**< idle share of the compute phase; NaN: not
+				    measured */
+	uint64_t bytes;        /**< handed over between ranks, this rank's */
+	uint64_t copied_bytes; /**< of these, copied by a transport */
+	uint32_t skipped;      /**< the update was left out */
+	uint32_t reason;       /**< PFW_END_* */
+	int32_t code;          /**< FAIL: exit status; TOKEN: the token */
+	uint32_t waiting;      /**< FAIL: it gave up a wait (others know more) */
+	char text[1024];       /**< FAIL, NOTE */
+};
+
+#endif

@@ -1,0 +1,128 @@
+/* What the launcher says when a run fails, or when somebody asks. */
+#include "launch/crew.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "schedule/program.h"
+
+int pfw_member_stopped(const struct pfw_member *member)
+{
+	char path[64], stat[512];
+	const char *end;
+	size_t n;
+	FILE *f;
+
+	if (!member->pid)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)member->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	n = fread(stat, 1, sizeof(stat) - 1, f);
+	fclose(f);
+	stat[n] = 0;
+	/* The state follows the name, which may hold anything but ends in ')'. */
+	end = strrchr(stat, ')');
+	return end && end[1] && (end[2] == 'T' || end[2] == 't');
+}
+
+int pfw_crew_all_wait(const struct pfw_crew *crew)
+{
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		const struct pfw_member *member = &crew->members[i];
+
+		if (!member->pid || pfw_member_stopped(member))
+			continue;
+		for (uint32_t r = member->first; r < member->first + member->n;
+		     r++)
+			if (!crew->told[r] &&
+			    !atomic_load(&crew->page->status[r].wait))
+				return 0;
+	}
+	return 1;
+}
+
+static void add(char *buf, size_t len, size_t *used, const char *text)
+{
+	int n = snprintf(buf + *used, len - *used, "%s%s", *used ? "\n" : "",
+			 text);
+
+	*used += n < 0 ? 0 : (size_t)n;
+	if (*used >= len)
+		*used = len - 1;
+}
+
+static void process_text(const struct pfw_member *member, char *buf, size_t len)
+{
+	if (!member->pid)
+		snprintf(buf, len, " (process %d, gone)", (int)member->was);
+	else if (pfw_member_stopped(member))
+		snprintf(buf, len, " (process %d, stopped)", (int)member->pid);
+	else
+		snprintf(buf, len, " (process %d)", (int)member->pid);
+}
+
+void pfw_crew_picture(const struct pfw_crew *crew, char *buf, size_t len)
+{
+	char line[400], process[64];
+	size_t used = 0;
+
+	buf[0] = 0;
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		const struct pfw_member *member = &crew->members[i];
+
+		process_text(member, process, sizeof(process));
+		for (uint32_t r = member->first; r < member->first + member->n;
+		     r++) {
+			pfw_status_text(&crew->page->status[r], r, process,
+					line, sizeof(line));
+			add(buf, len, &used, line);
+		}
+	}
+}
+
+void pfw_crew_death_text(const struct pfw_crew *crew,
+			 const struct pfw_member *member, int status, char *buf,
+			 size_t len)
+{
+	const struct pfw_status *s = &crew->page->status[member->first];
+	char action[48], ranks[48], how[64];
+
+	if (member->n == 1)
+		snprintf(ranks, sizeof(ranks), "rank %u", member->first);
+	else
+		snprintf(ranks, sizeof(ranks), "ranks %u-%u", member->first,
+			 member->first + member->n - 1);
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "was killed by signal %d (%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "ended with status %d",
+			 WEXITSTATUS(status));
+	pfw_action_text(atomic_load(&s->type), atomic_load(&s->stage),
+			atomic_load(&s->microbatch), action, sizeof(action));
+	if (atomic_load(&s->phase) == PFW_PHASE_RUNNING)
+		snprintf(buf, len, "%s (process %d) %s at %s of step %llu",
+			 ranks, (int)member->was, how, action,
+			 (unsigned long long)atomic_load(&s->step));
+	else
+		snprintf(buf, len, "%s (process %d) %s", ranks,
+			 (int)member->was, how);
+}
+
+void pfw_crew_explain(struct pfw_crew *crew)
+{
+	char *picture = malloc(sizeof(crew->result->text));
+
+	if (!picture) {
+		snprintf(crew->result->text, sizeof(crew->result->text), "%s",
+			 crew->cause);
+		return;
+	}
+	pfw_crew_picture(crew, picture, sizeof(crew->result->text));
+	snprintf(crew->result->text, sizeof(crew->result->text), "%.1100s\n%.6900s",
+		 crew->cause, picture);
+	free(picture);
+}

@@ -1,0 +1,250 @@
+/* The launcher: one loop over the ranks' sockets, their deaths and signals. */
+#include "launch/launcher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "launch/crew.h"
+
+#define SETTLE_NS (500 * PFW_MS) /* for the others to reach their waits */
+#define LEAVE_NS (1000 * PFW_MS) /* for ranks to end by themselves */
+
+uint32_t pfw_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	return (uint32_t)CPU_COUNT(&set);
+}
+
+static void note(struct pfw_crew *crew, const char *text)
+{
+	if (crew->how->on_note)
+		crew->how->on_note(crew->how->context, text);
+}
+
+/* First cause wins, but "I gave up a wait" yields to somebody's death. */
+static void fail(struct pfw_crew *crew, uint32_t rank, int status, int guess,
+		 const char *text)
+{
+	if (crew->failed && !(crew->cause_is_guess && !guess))
+		return;
+	if (!crew->failed)
+		crew->failed_at = pfw_now();
+	crew->failed = 1;
+	crew->cause_is_guess = guess;
+	crew->cause_rank = rank;
+	crew->result->status = status;
+	snprintf(crew->cause, sizeof(crew->cause), "%s", text);
+}
+
+static void take_event(struct pfw_crew *crew, uint32_t rank,
+		       const struct pfw_event *event)
+{
+	crew->last_sign = pfw_now();
+	if (event->type == PFW_EVENT_FAIL) {
+		crew->told[rank] = 1;
+		fail(crew, rank, event->code, event->waiting != 0, event->text);
+	} else if (crew->how->on_event) {
+		crew->how->on_event(crew->how->context, event);
+	}
+}
+
+static void take_packets(struct pfw_crew *crew, uint32_t rank)
+{
+	struct pfw_control_packet packet;
+	struct pfw_error err = { 0 };
+	ssize_t n;
+
+	for (;;) {
+		n = recv(crew->fds[rank], &packet, sizeof(packet), MSG_DONTWAIT);
+		if (n < 0)
+			return;
+		if (n == 0) {
+			crew->polls[rank].fd = -1;
+			return;
+		}
+		if (n != (ssize_t)sizeof(packet)) {
+			fail(crew, rank, PFW_EXIT_INTERNAL, 0,
+			     "a rank sent half a packet");
+			return;
+		}
+		if (packet.type == PFW_CONTROL_TELL) {
+			packet.event.text[sizeof(packet.event.text) - 1] = 0;
+			take_event(crew, rank, &packet.event);
+		} else if (pfw_hub_take(crew->hub, rank, &packet, &err)) {
+			fail(crew, rank, PFW_EXIT_INTERNAL, 0, err.text);
+		}
+	}
+}
+
+static void drain(struct pfw_crew *crew)
+{
+	for (uint32_t r = 0; r < crew->how->ranks; r++)
+		take_packets(crew, r);
+}
+
+static void took_leave(struct pfw_crew *crew, struct pfw_member *member,
+		       int status)
+{
+	char text[256];
+
+	member->pid = 0;
+	crew->alive--;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	/* What it said before it went counts more than how it went. */
+	for (uint32_t r = member->first; r < member->first + member->n; r++) {
+		take_packets(crew, r);
+		if (crew->told[r])
+			return;
+	}
+	if (crew->killing)
+		return;
+	pfw_crew_death_text(crew, member, status, text, sizeof(text));
+	fail(crew, member->first,
+	     WIFSIGNALED(status) ? PFW_EXIT_DIED : WEXITSTATUS(status), 0, text);
+}
+
+static void reap(struct pfw_crew *crew)
+{
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		struct pfw_member *member = &crew->members[i];
+		int status;
+
+		if (member->pid &&
+		    waitpid(member->pid, &status, WNOHANG) == member->pid)
+			took_leave(crew, member, status);
+	}
+}
+
+static void asked_to_end(struct pfw_crew *crew, int sig)
+{
+	if (crew->result->signal) {
+		fail(crew, 0, 128 + sig, 0, "interrupted twice: ended at once");
+		crew->failed_at = 0;
+		return;
+	}
+	crew->result->signal = sig;
+	atomic_store(&crew->page->stop, 1);
+	note(crew, "stopping after this step (once more to end at once)");
+}
+
+static void take_signals(struct pfw_crew *crew)
+{
+	struct signalfd_siginfo info;
+	char text[8192];
+
+	while (read(crew->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch ((int)info.ssi_signo) {
+		case SIGUSR2:
+			pfw_crew_picture(crew, text, sizeof(text));
+			note(crew, text);
+			break;
+		case SIGCHLD:
+			break;
+		default:
+			asked_to_end(crew, (int)info.ssi_signo);
+		}
+	}
+}
+
+/* Nobody moves, and one of us is stopped: nobody may be waiting to say so. */
+static void look_for_stopped(struct pfw_crew *crew)
+{
+	uint64_t turns = 0, now = pfw_now();
+	char text[256];
+
+	for (uint32_t r = 0; r < crew->how->ranks; r++)
+		turns += atomic_load_explicit(&crew->page->status[r].turns,
+					      memory_order_relaxed);
+	if (turns != crew->last_turns) {
+		crew->last_turns = turns;
+		crew->last_sign = now;
+	}
+	if (crew->failed ||
+	    (double)(now - crew->last_sign) < crew->how->timeout * 1e9)
+		return;
+	for (uint32_t i = 0; i < crew->n_members; i++)
+		if (pfw_member_stopped(&crew->members[i])) {
+			snprintf(text, sizeof(text),
+				 "rank %u made no progress for %.0f s",
+				 crew->members[i].first, crew->how->timeout);
+			fail(crew, crew->members[i].first, PFW_EXIT_HUNG, 0,
+			     text);
+		}
+}
+
+/* After a failure: let the others reach their waits, look, then end them. */
+static void see_to_end(struct pfw_crew *crew)
+{
+	uint64_t now = pfw_now();
+
+	if (!crew->failed)
+		return;
+	if (!crew->explained &&
+	    (pfw_crew_all_wait(crew) || now - crew->failed_at > SETTLE_NS)) {
+		pfw_crew_explain(crew);
+		crew->explained = 1;
+		crew->ending_at = now;
+		atomic_store(&crew->page->abort, 1);
+	}
+	if (crew->explained && !crew->killing &&
+	    now - crew->ending_at > LEAVE_NS) {
+		crew->killing = 1;
+		for (uint32_t i = 0; i < crew->n_members; i++)
+			if (crew->members[i].pid)
+				kill(crew->members[i].pid, SIGKILL);
+	}
+}
+
+static void serve(struct pfw_crew *crew)
+{
+	uint32_t n = crew->how->ranks;
+
+	while (crew->alive) {
+		poll(crew->polls, n + 1, crew->failed ? 10 : 200);
+		drain(crew);
+		take_signals(crew);
+		reap(crew);
+		look_for_stopped(crew);
+		see_to_end(crew);
+	}
+	drain(crew);
+	if (crew->failed && !crew->explained)
+		pfw_crew_explain(crew);
+}
+
+int pfw_launch(const struct pfw_launch *how, struct pfw_launch_result *result,
+	       struct pfw_error *err)
+{
+	struct pfw_crew crew;
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	rc = pfw_crew_open(&crew, how, result, err);
+	if (rc)
+		return rc;
+	rc = pfw_crew_start(&crew, err);
+	if (rc) {
+		atomic_store(&crew.page->abort, 1);
+		pfw_crew_kill(&crew);
+	} else {
+		serve(&crew);
+	}
+	pfw_crew_close(&crew);
+	return rc;
+}

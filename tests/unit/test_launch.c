@@ -1,0 +1,304 @@
+/* The launcher: ranks meet, end together, and never stay behind. */
+#include "unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "launch/launcher.h"
+
+#define RANKS 3u
+#define TIMEOUT 1.0
+
+/* Shared with the ranks, so that tests see what they did. */
+struct scene {
+	_Atomic uint32_t ran[RANKS];
+	_Atomic int pids[RANKS];
+	uint32_t events;
+	char note[4096];
+};
+
+static struct scene *open_scene(void)
+{
+	void *p = mmap(NULL, sizeof(struct scene), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CU_ASSERT_NOT_EQUAL_FATAL(p, MAP_FAILED);
+	return p;
+}
+
+static void on_event(void *context, const struct pfw_event *event)
+{
+	struct scene *s = context;
+
+	s->events += event->type == PFW_EVENT_STEP && event->step == 7;
+}
+
+static void on_note(void *context, const char *text)
+{
+	struct scene *s = context;
+
+	size_t used = strlen(s->note);
+
+	snprintf(s->note + used, sizeof(s->note) - used, "%s\n", text);
+}
+
+static int launch(struct scene *s, uint32_t per,
+		  int (*rank_main)(void *, struct pfw_boot *),
+		  struct pfw_launch_result *result)
+{
+	struct pfw_launch how = {
+		.ranks = RANKS,
+		.ranks_per_process = per,
+		.timeout = TIMEOUT,
+		.rank_main = rank_main,
+		.on_event = on_event,
+		.on_note = on_note,
+		.context = s,
+	};
+	struct pfw_error err = { 0 };
+	int rc = pfw_launch(&how, result, &err);
+
+	if (rc)
+		fprintf(stderr, "%s\n", err.text);
+	return rc;
+}
+
+static uint64_t soon(void)
+{
+	return pfw_now() + 20 * PFW_S;
+}
+
+/* Each puts a value, reads all others', meets, and tells one event. */
+static int meets(void *context, struct pfw_boot *boot)
+{
+	struct scene *s = context;
+	struct pfw_event event = { .type = PFW_EVENT_STEP, .step = 7 };
+	char key[32];
+
+	snprintf(key, sizeof(key), "x/%u", boot->rank);
+	if (boot->ops->put(boot, key, &boot->rank, sizeof(boot->rank), NULL))
+		return 1;
+	for (uint32_t r = 0; r < boot->ranks; r++) {
+		uint32_t value;
+		size_t len;
+
+		snprintf(key, sizeof(key), "x/%u", r);
+		if (boot->ops->get(boot, key, &value, sizeof(value), &len,
+				   soon(), NULL) || value != r)
+			return 1;
+	}
+	atomic_store(&s->ran[boot->rank], 1);
+	if (boot->ops->fence(boot, soon(), NULL))
+		return 1;
+	for (uint32_t r = 0; r < boot->ranks; r++)
+		if (!atomic_load(&s->ran[r]))
+			return 1;
+	return boot->ops->tell(boot, &event, NULL) ? 1 : 0;
+}
+
+static void ranks_meet(void)
+{
+	for (uint32_t per = 1; per <= RANKS; per++) {
+		struct scene *s = open_scene();
+		struct pfw_launch_result result;
+
+		CU_ASSERT_EQUAL(launch(s, per, meets, &result), 0);
+		CU_ASSERT_EQUAL(result.status, 0);
+		CU_ASSERT_EQUAL(s->events, RANKS);
+		munmap(s, sizeof(*s));
+	}
+}
+
+/* Waits as the runtime does: status set, ear for aborts, own deadline. */
+static int wait_for(struct pfw_boot *boot, uint32_t peer, double timeout)
+{
+	struct pfw_event fail = { .type = PFW_EVENT_FAIL,
+				  .code = PFW_EXIT_HUNG, .waiting = 1 };
+	uint64_t start = pfw_now();
+
+	atomic_store(&boot->status->phase, PFW_PHASE_RUNNING);
+	atomic_store(&boot->status->peer, peer);
+	atomic_store(&boot->status->since, start);
+	atomic_store(&boot->status->wait, PFW_WAIT_MESSAGE);
+	while (!boot->ops->aborted(boot)) {
+		usleep(1000);
+		if ((double)(pfw_now() - start) < timeout * 1e9)
+			continue;
+		strcpy(fail.text, "gave up");
+		boot->ops->tell(boot, &fail, NULL);
+		return PFW_EXIT_HUNG;
+	}
+	return PFW_EXIT_DIED;
+}
+
+static int one_is_killed(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	if (boot->rank == 1)
+		raise(SIGKILL);
+	return wait_for(boot, 1, 100);
+}
+
+static void a_killed_rank_is_named(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	CU_ASSERT_EQUAL(launch(s, 1, one_is_killed, &result), 0);
+	CU_ASSERT_EQUAL(result.status, PFW_EXIT_DIED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "rank 1 (process "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "signal 9"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "rank 2 (process "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "from rank 1"));
+	munmap(s, sizeof(*s));
+}
+
+static int one_is_stopped(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	if (boot->rank == 2)
+		raise(SIGSTOP);
+	return wait_for(boot, 2, TIMEOUT);
+}
+
+static void a_stopped_rank_is_named(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	CU_ASSERT_EQUAL(launch(s, 1, one_is_stopped, &result), 0);
+	CU_ASSERT_EQUAL(result.status, PFW_EXIT_HUNG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, ", stopped)"));
+	munmap(s, sizeof(*s));
+}
+
+/* Nobody waits for a single rank but the launcher. */
+static int all_are_stopped(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	(void)boot;
+	raise(SIGSTOP);
+	return 0;
+}
+
+static void all_stopped_ranks_are_ended(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	CU_ASSERT_EQUAL(launch(s, RANKS, all_are_stopped, &result), 0);
+	CU_ASSERT_EQUAL(result.status, PFW_EXIT_HUNG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "made no progress"));
+	munmap(s, sizeof(*s));
+}
+
+static int one_fails(void *context, struct pfw_boot *boot)
+{
+	struct pfw_event fail = { .type = PFW_EVENT_FAIL, .code = 11 };
+
+	(void)context;
+	if (boot->rank)
+		return wait_for(boot, 0, 100);
+	strcpy(fail.text, "disk full");
+	boot->ops->tell(boot, &fail, NULL);
+	return 11;
+}
+
+static void a_failure_is_told(void)
+{
+	for (uint32_t per = 1; per <= RANKS; per += 2) {
+		struct scene *s = open_scene();
+		struct pfw_launch_result result;
+
+		CU_ASSERT_EQUAL(launch(s, per, one_fails, &result), 0);
+		CU_ASSERT_EQUAL(result.status, 11);
+		CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "disk full"));
+		munmap(s, sizeof(*s));
+	}
+}
+
+static int says_who_it_is(void *context, struct pfw_boot *boot)
+{
+	struct scene *s = context;
+
+	atomic_store(&s->pids[boot->rank], getpid());
+	return wait_for(boot, 0, 100);
+}
+
+static int gone(pid_t pid)
+{
+	return kill(pid, 0) && errno == ESRCH;
+}
+
+/* The test is the ranks' reaper once their launcher is gone. */
+static void no_rank_outlives_the_launcher(void)
+{
+	struct scene *s = open_scene();
+	uint64_t deadline = soon();
+	struct pfw_launch_result result;
+	uint32_t left = RANKS;
+	pid_t launcher = fork();
+
+	if (!launcher) {
+		launch(s, 1, says_who_it_is, &result);
+		_exit(0);
+	}
+	for (uint32_t r = 0; r < RANKS; r++)
+		while (!atomic_load(&s->pids[r]) && pfw_now() < deadline)
+			usleep(1000);
+	kill(launcher, SIGKILL);
+	waitpid(launcher, NULL, 0);
+	while (left && pfw_now() < deadline) {
+		left = 0;
+		for (uint32_t r = 0; r < RANKS; r++)
+			left += !gone(atomic_load(&s->pids[r]));
+		usleep(1000);
+	}
+	CU_ASSERT_EQUAL(left, 0);
+	munmap(s, sizeof(*s));
+}
+
+/* The signal goes to the launcher, asked by a rank's process or directly. */
+static int asks_for_a_picture(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	if (boot->rank == 1) {
+		kill(getpid(), SIGUSR2);
+		kill(getppid(), SIGINT);
+	}
+	while (!boot->ops->stopping(boot))
+		usleep(1000);
+	return 0;
+}
+
+static void signals_are_answered(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	CU_ASSERT_EQUAL(launch(s, 1, asks_for_a_picture, &result), 0);
+	CU_ASSERT_EQUAL(result.status, 0);
+	CU_ASSERT_EQUAL(result.signal, SIGINT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->note, "stopping"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->note, "rank 2 (process "));
+	munmap(s, sizeof(*s));
+}
+
+static const struct unit_test tests[] = {
+	{ "ranks meet, as processes and as threads", ranks_meet },
+	{ "a killed rank is named, and who waited for it", a_killed_rank_is_named },
+	{ "a stopped rank is named", a_stopped_rank_is_named },
+	{ "all stopped: the launcher sees it", all_stopped_ranks_are_ended },
+	{ "a failure is told in its own words", a_failure_is_told },
+	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
+	{ "signals: a picture, an orderly end", signals_are_answered },
+};
+
+UNIT_MAIN("launch", tests)
