@@ -17,9 +17,20 @@
 struct pfw_choice {
 	const struct pfw_loaded *plugin;
 	struct pfw_values *values;
+	char *word; /**< as the config names it: a name, or an absolute path */
 };
 
 #define PFW_MAX_FILTERS 8u
+
+/** The core's own groups, in the order of pfw_config_groups(). */
+#define PFW_GROUP_RUN 0u
+#define PFW_GROUP_MODEL 1u
+#define PFW_GROUP_PIPELINE 2u
+#define PFW_GROUP_TRANSPORT 3u
+#define PFW_GROUP_DEVICE 4u
+#define PFW_GROUP_OPTIMIZER 5u
+#define PFW_GROUP_DATA 6u
+#define PFW_N_GROUPS 7u
 
 /** A transport and the filters stacked on it, lowest first. */
 struct pfw_transport_choice {
@@ -29,7 +40,12 @@ struct pfw_transport_choice {
 };
 
 struct pfw_config {
-	char *path; /**< of the file; NULL: none */
+	char *path;     /**< of the file; NULL: none */
+	char *warnings; /**< for the user, a sentence a line; NULL: none */
+
+	/** Where the texts below live, and what pfw_config_write() writes: to
+	 *  change something use another of the --set texts, not a member. */
+	struct pfw_values *groups[PFW_N_GROUPS];
 
 	struct {
 		int64_t steps;
@@ -65,12 +81,18 @@ struct pfw_config {
 		char *train;      /**< absolute path */
 		char *validation_file; /**< absolute path or NULL */
 		char *tokenizer;  /**< "byte", "gpt2" */
+		char *tokenizer_dir; /**< absolute, vocab.json and merges.txt of
+				      gpt2's; NULL: none */
 		double validation; /**< share of the text kept apart */
 		int64_t eval_every, eval_batches;
 	} data;
 };
 
 /**
+ * Where run.init or run.resume names a folder with a config.json (or one in its
+ * model/), the model's options come from there; the config may give them too,
+ * but not otherwise.
+ *
  * @p sets: n texts "path=value" from the command line.  Relative paths in the
  * file are relative to the file, in @p sets to the working directory.
  */
@@ -83,11 +105,12 @@ void pfw_config_free(struct pfw_config *cfg);
 int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 		     struct pfw_error *err);
 
-/** Prints the option tables of the core's own groups (for describe, tests). */
+/** The option tables of the core's own groups (for describe, tests). */
 struct pfw_group {
 	const char *name; /**< "run", "pipeline", ... */
 	const struct pfw_option *options;
 	uint32_t n_options;
+	const char *summary;
 };
 const struct pfw_group *pfw_config_groups(size_t *n);
 

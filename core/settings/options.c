@@ -41,15 +41,22 @@ const char *pfw_option_type_name(uint32_t type)
 	return type < sizeof(names) / sizeof(names[0]) ? names[type] : NULL;
 }
 
+/* A bound so near to 0 stands for "greater than 0". */
+#define NEARLY_NONE 1e-20
+
 static void range_text(const struct pfw_option *o, char *buf, size_t len)
 {
 	/* 2^63 and more: beyond what an integer can be. */
 	double huge = o->type == PFW_OPT_INT ? 9.2e18 : HUGE_VAL;
+	int above_0 = o->min > 0 && o->min < NEARLY_NONE;
 
-	if (o->min == 0 && o->max == 0)
+	if ((o->min == 0 && o->max == 0) ||
+	    (o->max >= huge && o->min <= -huge))
 		*buf = '\0';
-	else if (o->max >= huge && o->min <= -huge)
-		*buf = '\0';
+	else if (above_0 && o->max >= huge)
+		snprintf(buf, len, " greater than 0");
+	else if (above_0)
+		snprintf(buf, len, " greater than 0, at most %.15g", o->max);
 	else if (o->max >= huge)
 		snprintf(buf, len, ", %.15g or more", o->min);
 	else if (o->min <= -huge)

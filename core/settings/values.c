@@ -66,7 +66,9 @@ static void describe_literal(const struct pfw_literal *l, char *buf, size_t len)
 		snprintf(buf, len, "%" PRId64, l->i);
 		break;
 	case PFW_LITERAL_FLOAT:
-		snprintf(buf, len, "%.10g", l->f);
+		/* 4.0 is no integer, and shall not look like one. */
+		snprintf(buf, len, l->f == floor(l->f) && fabs(l->f) < 1e15 ?
+			 "%.1f" : "%.10g", l->f);
 		break;
 	case PFW_LITERAL_BOOL:
 		snprintf(buf, len, "%s", l->i ? "true" : "false");
@@ -77,8 +79,14 @@ static void describe_literal(const struct pfw_literal *l, char *buf, size_t len)
 		else
 			snprintf(buf, len, "\"%s\"", l->s);
 		break;
-	default:
+	case PFW_LITERAL_LIST:
 		describe_list(l, buf, len);
+		break;
+	case PFW_LITERAL_GROUP:
+		snprintf(buf, len, "a group");
+		break;
+	default:
+		snprintf(buf, len, "a list");
 		break;
 	}
 	for (char *c = buf; *c; c++)

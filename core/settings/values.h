@@ -32,7 +32,9 @@ struct pfw_values {
 #define PFW_LITERAL_FLOAT 2u
 #define PFW_LITERAL_BOOL 3u
 #define PFW_LITERAL_STRING 4u
-#define PFW_LITERAL_LIST 5u /**< of numbers */
+#define PFW_LITERAL_LIST 5u  /**< of numbers */
+#define PFW_LITERAL_GROUP 6u /**< fits nothing */
+#define PFW_LITERAL_OTHER 7u /**< a list of other things; fits nothing */
 
 struct pfw_literal {
 	uint32_t type;

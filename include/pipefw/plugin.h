@@ -37,6 +37,10 @@ PFW_BEGIN_DECLS
 #define PFW_OPT_CHOICE 5u /**< a string, one of `choices` ("a|b|c") */
 #define PFW_OPT_FLOATS 6u /**< a list of numbers; default "0.9 0.95" */
 
+/** A path (PFW_OPT_STRING): the core makes it absolute, from the folder of the
+ *  config file, or on a command line from the working directory. */
+#define PFW_OPTION_PATH 1u
+
 /**
  * One option of a config group.  The core parses, checks ranges and prints
  * help from this table; a plugin never sees libconfig.
@@ -44,7 +48,7 @@ PFW_BEGIN_DECLS
 struct pfw_option {
 	const char *name;
 	uint32_t type;       /**< PFW_OPT_* */
-	uint32_t flags;      /**< 0 for now */
+	uint32_t flags;      /**< OR of PFW_OPTION_*; unknown ones are 0 */
 	const char *def;     /**< default as text; NULL: not set unless given;
 			          "!" : must be given */
 	const char *help;    /**< one line, begins in lower case, no full stop */
