@@ -215,7 +215,9 @@ static void classifier(struct path *p, uint32_t rows, uint32_t vocab,
 		check_close(p, "classifier loss", &got, &loss, 1, 1e-6, 1e-6);
 	}
 	buf_get(&logits);
-	check_close(p, "classifier gradient", logits.host, want, n, 3e-6, 6e-3);
+	/* Of few words the right one may have p near 1, and p - 1 no digits. */
+	check_close(p, "classifier gradient", logits.host, want, n,
+		    vocab < 16 ? 1e-3 : 3e-6, 6e-3);
 	p->ops->free(p->device, dloss);
 	buf_free(&logits);
 	buf_free(&targets);

@@ -36,8 +36,8 @@ static float chunk_sum(const float *x, size_t n, float max)
 	return lanes_sum(s);
 }
 
-/* log of the sum of exp of a row. */
-static double row_log_sum(const float *x, size_t vocab)
+/* The maximum of a row, and the sum of exp(x - maximum). */
+static double row_sum(const float *x, size_t vocab, float *maximum)
 {
 	double sum = 0.0;
 	float max = -INFINITY;
@@ -52,15 +52,16 @@ static double row_log_sum(const float *x, size_t vocab)
 		}
 		sum += chunk_sum(x + i, n, max);
 	}
-	return max + log(sum);
+	*maximum = max;
+	return sum;
 }
 
-static void row_gradient(float *x, size_t vocab, float log_sum, float scale)
+static void row_gradient(float *x, size_t vocab, float max, float factor)
 {
 	for (size_t i = 0; i < vocab; i += VW) {
 		size_t left = vocab - i;
 
-		STORE(x, vf_exp(LOAD(x) - log_sum) * scale);
+		STORE(x, vf_exp(LOAD(x) - max) * factor);
 	}
 }
 
@@ -72,12 +73,13 @@ void ISA(classifier)(void *queue, void *logits, const int32_t *targets,
 
 	(void)queue;
 	for (uint32_t r = 0; r < rows; r++, x += vocab) {
-		double log_sum = row_log_sum(x, vocab);
+		float max;
+		double sum = row_sum(x, vocab, &max);
 
-		total += log_sum - x[targets[r]];
+		total += max + log(sum) - x[targets[r]];
 		if (scale == 0.0f)
 			continue;
-		row_gradient(x, vocab, (float)log_sum, scale);
+		row_gradient(x, vocab, max, (float)(scale / sum));
 		x[targets[r]] -= scale;
 	}
 	*loss = total;
