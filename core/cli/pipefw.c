@@ -4,12 +4,67 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/text.h"
+
+static const struct command {
+	const char *name;
+	const char *arguments;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "list", "[KIND]", "plugins that are found, and why some cannot run",
+	  pfw_cli_list },
+	{ "describe", "PLUGIN|GROUP", "options of a plugin or of a config group",
+	  pfw_cli_describe },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *to)
+{
+	char call[64];
+
+	fputs("pipefw trains transformers with pipeline parallelism.\n\n"
+	      "usage: pipefw COMMAND [OPTION...]\n\n", to);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		snprintf(call, sizeof(call), "%s %s", commands[i].name,
+			 commands[i].arguments);
+		fprintf(to, "  %-24s ", call);
+		pfw_text_wrap(to, 27, commands[i].summary);
+	}
+	fputs("\n  --help                   this text; pipefw COMMAND --help says "
+	      "more\n"
+	      "  --version                version of the program\n\n"
+	      "Manuals: pipefw(1), pipefw.cfg(5), pipefw-plugin(7).\n", to);
+}
+
+static int unknown(const char *word)
+{
+	const char *words[N_COMMANDS];
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		words[i] = commands[i].name;
+	return pfw_text_unknown("", *word == '-' ? "option" : "command", word,
+				words, N_COMMANDS);
+}
+
 int pfw_main(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "--version")) {
-		puts(PACKAGE_VERSION);
+	if (argc < 2) {
+		print_help(stderr);
+		return PFW_EXIT_CONFIG;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help")) {
+		print_help(stdout);
 		return PFW_EXIT_OK;
 	}
-	fputs("usage: pipefw run|schedule|list|describe|generate ...\n", stderr);
-	return PFW_EXIT_CONFIG;
+	if (!strcmp(argv[1], "--version")) {
+		puts("pipefw " PACKAGE_VERSION);
+		return PFW_EXIT_OK;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return unknown(argv[1]);
 }

@@ -18,8 +18,9 @@ struct entry {
 };
 
 struct pfw_registry {
-	char *dirs; /* "A:B" with each ':' made a NUL */
+	char *dirs;  /* "A:B" with each ':' made a NUL */
 	size_t n_dirs;
+	char *words; /* "A, B" */
 	struct entry *entries;
 };
 
@@ -30,15 +31,32 @@ static const char *default_dirs(void)
 	return dirs && *dirs ? dirs : PFW_PLUGIN_PATH;
 }
 
+/* "A, B" from "A:B". */
+static char *list_in_words(const char *dirs)
+{
+	char *words = malloc(2 * strlen(dirs) + 1), *to = words;
+
+	for (; words && *dirs; dirs++) {
+		*to++ = *dirs == ':' ? ',' : *dirs;
+		if (*dirs == ':')
+			*to++ = ' ';
+	}
+	if (words)
+		*to = '\0';
+	return words;
+}
+
 int pfw_registry_open(const char *dirs, struct pfw_registry **out,
 		      struct pfw_error *err)
 {
 	struct pfw_registry *reg = calloc(1, sizeof(*reg));
 
-	if (reg)
+	if (reg) {
 		reg->dirs = strdup(dirs ? dirs : default_dirs());
-	if (!reg || !reg->dirs) {
-		free(reg);
+		reg->words = reg->dirs ? list_in_words(reg->dirs) : NULL;
+	}
+	if (!reg || !reg->words) {
+		pfw_registry_close(reg);
 		return pfw_error_set(err, ENOMEM, "out of memory for plugins");
 	}
 	reg->n_dirs = 1;
@@ -63,7 +81,13 @@ void pfw_registry_close(struct pfw_registry *reg)
 		free(e);
 	}
 	free(reg->dirs);
+	free(reg->words);
 	free(reg);
+}
+
+const char *pfw_registry_dirs(const struct pfw_registry *reg)
+{
+	return reg->words;
 }
 
 /* The folder after @p dir, the first for NULL; NULL after the last.  Empty ones
@@ -202,22 +226,17 @@ static int refuse_missing(const struct pfw_registry *reg, uint32_t kind,
 	struct names names = { .kind = kind };
 	const char *first = next_dir(reg, NULL);
 	const char *near = nearest_plugin(reg, name, &names);
-	char looked[512] = "", hint[128] = "";
-	size_t at = 0;
+	char hint[128] = "";
 
-	for (const char *d = first; d && at < sizeof(looked);
-	     d = next_dir(reg, d))
-		at += (size_t)snprintf(looked + at, sizeof(looked) - at, "%s%s",
-				       at ? ", " : "", d);
 	if (near)
 		snprintf(hint, sizeof(hint), "; did you mean \"%s\"?", near);
 	else if (names.n == 0)
 		snprintf(hint, sizeof(hint), "; there is no %s at all",
 			 pfw_kind_name(kind));
 	return pfw_error_set(err, ENOENT, "%s/pipefw-%s-%s.so: there is no %s "
-			     "\"%s\"; looked in %s%s", first ? first : "",
+			     "\"%s\"; looked in %.500s%s", first ? first : "",
 			     name, pfw_kind_name(kind), pfw_kind_name(kind),
-			     name, looked, hint);
+			     name, reg->words, hint);
 }
 
 static int get_by_name(struct pfw_registry *reg, uint32_t kind,

@@ -32,6 +32,9 @@ int pfw_registry_open(const char *dirs, struct pfw_registry **out,
 /** Modules stay mapped (RTLD_NODELETE). */
 void pfw_registry_close(struct pfw_registry *reg);
 
+/** The folders looked in, in words: "A, B".  Lives as long as the registry. */
+const char *pfw_registry_dirs(const struct pfw_registry *reg);
+
 /**
  * The plugin of this kind and name; a name with a slash is a path.  Loaded at
  * the first call.  *out lives as long as the registry.  Refusals: design in

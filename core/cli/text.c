@@ -1,0 +1,56 @@
+#include "cli/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/nearest.h"
+#include "cli/cli.h"
+
+#define WIDTH 79u
+
+void pfw_text_wrap(FILE *to, unsigned indent, const char *text)
+{
+	unsigned column = indent;
+	size_t n;
+
+	text += strspn(text, " ");
+	while (*text) {
+		n = strcspn(text, " ");
+		if (column > indent && column + 1 + n > WIDTH) {
+			fprintf(to, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			fputc(' ', to);
+			column++;
+		}
+		fwrite(text, 1, n, to);
+		column += (unsigned)n;
+		text += n;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}
+
+void pfw_text_heading(FILE *to, const char *text)
+{
+	const char *off = getenv("NO_COLOR");
+	int bold = isatty(fileno(to)) && !(off && *off);
+
+	fprintf(to, bold ? "\033[1m%s\033[0m\n" : "%s\n", text);
+}
+
+int pfw_text_unknown(const char *command, const char *what, const char *word,
+		     const char *const *words, size_t n)
+{
+	const char *near = pfw_nearest(word, words, n);
+
+	fprintf(stderr, "pipefw%s%s: unknown %s \"%.80s\"", *command ? " " : "",
+		command, what, word);
+	if (near)
+		fprintf(stderr, "; did you mean \"%s\"?\n", near);
+	else
+		fprintf(stderr, "; see pipefw%s%s --help\n",
+			*command ? " " : "", command);
+	return PFW_EXIT_CONFIG;
+}
