@@ -62,12 +62,15 @@ int pfw_checkpoint_commit(const char *run_dir, uint64_t step,
 			  struct pfw_error *err);
 /** Removes what a failed or killed save left in @p run_dir. */
 void pfw_checkpoint_sweep(const char *run_dir);
+/** Removes all checkpoints of @p run_dir (--overwrite). */
+void pfw_checkpoint_clear(const char *run_dir);
 
 /**
  * Reads back.  @p dir: a run's folder, a checkpoint's folder, or (weights only,
  * @p state NULL) any folder or file that pfw_st_open() takes.  Names and shapes
  * must be the model's: what is missing, left over or of another shape is
- * refused by name.
+ * refused by name.  Where the run's latest checkpoint is damaged, the newest
+ * whole one is read, and the reader's note says so.
  */
 struct pfw_checkpoint_reader;
 int pfw_checkpoint_open_reader(const char *dir, const struct pfw_model *model,
@@ -77,13 +80,24 @@ int pfw_checkpoint_open_reader(const char *dir, const struct pfw_model *model,
 int pfw_checkpoint_read(struct pfw_checkpoint_reader *r, uint32_t param,
 			uint32_t part, float *data, struct pfw_error *err);
 void pfw_checkpoint_close_reader(struct pfw_checkpoint_reader *r);
+/** A sentence for the user, or "". */
+const char *pfw_checkpoint_note(const struct pfw_checkpoint_reader *r);
 
 /**
- * The model folder in @p dir (itself, or its model/), and from its config.json
- * the stage plugin's options (through from_config_json) and the tokenizer's
- * name ("" where config.json does not say).
+ * The model folder in @p dir: itself, its model/, or that of a run's newest
+ * whole checkpoint.
  */
 int pfw_checkpoint_model_dir(const char *dir, char *out, size_t len,
 			     struct pfw_error *err);
+/**
+ * From a model folder's config.json: the stage's options, through @p ops and
+ * @p set (may be NULL: not wanted), and the tokenizer's name ("" where the file
+ * does not say).
+ */
+int pfw_checkpoint_config(const char *model_dir, const struct pfw_stage_ops *ops,
+			  int (*set)(void *ctx, const char *name,
+				     const char *value, struct pfw_error *err),
+			  void *ctx, char *tokenizer, size_t len,
+			  struct pfw_error *err);
 
 #endif
