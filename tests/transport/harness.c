@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+void subject_props(const struct subject *s, struct pfw_transport_props *out)
+{
+	if (s->below)
+		subject_props(s->below, out);
+	s->ops->props(s->opt, out);
+}
 
 static int open_layers(struct end *e, const struct subject *s)
 {
@@ -170,6 +178,30 @@ bool id_is(const struct pfw_message_id *id, uint64_t m)
 	struct pfw_message_id want = id_of(m);
 
 	return !memcmp(id, &want, sizeof(want));
+}
+
+void scratch_enter(char path[64])
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(path, 64, "%.40s/pipefw-test-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(path) || chdir(path)) {
+		perror(path);
+		exit(99);
+	}
+}
+
+void scratch_leave(const char *path)
+{
+	DIR *d = opendir(".");
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		unlink(e->d_name);
+	if (d)
+		closedir(d);
+	if (chdir("/") || rmdir(path))
+		perror(path);
 }
 
 void use_one_core(void)

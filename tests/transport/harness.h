@@ -38,6 +38,9 @@ struct end {
 	void *user; /* a child's is its parent's */
 };
 
+/** What the whole stack says of itself. */
+void subject_props(const struct subject *s, struct pfw_transport_props *out);
+
 int end_open(struct end *e, const struct subject *s, uint32_t rank, uint64_t job,
 	     uint64_t spin_ns);
 void end_close(struct end *e);
@@ -66,6 +69,10 @@ void pair_close(struct pair *p);
 int must_acquire(const struct subject *s, void *channel, uint32_t slot);
 int must_recv(const struct subject *s, void *channel, uint32_t *slot,
 	      uint64_t *bytes, struct pfw_message_id *id);
+
+/** A folder of its own to work in, and out of it again with all it holds. */
+void scratch_enter(char path[64]);
+void scratch_leave(const char *path);
 
 /** The identity a test gives to its m-th message, and whether it is that. */
 struct pfw_message_id id_of(uint64_t m);
