@@ -1,6 +1,5 @@
 #include "rig.h"
 
-#include <CUnit/CUnit.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,16 @@
 
 #include "plain.h"
 #include "settings/config.h"
+
+/* The rig serves programs without CUnit too: what must hold ends them. */
+#define MUST(what)                                                             \
+	do {                                                                   \
+		if (!(what)) {                                                 \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__,       \
+				__LINE__, #what);                              \
+			abort();                                               \
+		}                                                              \
+	} while (0)
 
 uint32_t subjects_open(struct pfw_registry *reg, struct subject out[2])
 {
@@ -25,22 +34,19 @@ uint32_t subjects_open(struct pfw_registry *reg, struct subject out[2])
 	rc = pfw_registry_get(reg, PFW_KIND_DEVICE, "cpu", &cpu, &err);
 	if (rc) {
 		printf("\n  without the cpu device: %s\n", err.text);
-		CU_ASSERT_EQUAL(rc, -ENOENT);
+		MUST(rc == -ENOENT);
 		return 1;
 	}
 	out[1].ops = &cpu->ops.device;
-	CU_ASSERT_EQUAL_FATAL(pfw_values_from_texts(cpu->info.options,
-						    cpu->info.n_options, "cpu",
-						    NULL, 0, &values, &err), 0);
+	MUST(!pfw_values_from_texts(cpu->info.options, cpu->info.n_options,
+				    "cpu", NULL, 0, &values, &err));
 	out[1].device.props.size = sizeof(out[1].device.props);
-	CU_ASSERT_EQUAL_FATAL(out[1].ops->open(values, &info, &out[1].object,
-					       &out[1].device.props, &err), 0);
+	MUST(!out[1].ops->open(values, &info, &out[1].object,
+			       &out[1].device.props, &err));
 	pfw_values_free(values);
-	CU_ASSERT_EQUAL_FATAL(out[1].ops->open_queue(out[1].object,
-						     &out[1].queue, &err), 0);
+	MUST(!out[1].ops->open_queue(out[1].object, &out[1].queue, &err));
 	if (out[1].ops->enter_thread)
-		CU_ASSERT_EQUAL(out[1].ops->enter_thread(out[1].object, &err),
-				0);
+		MUST(!out[1].ops->enter_thread(out[1].object, &err));
 	out[1].device.kernels = out[1].ops->kernels(out[1].object);
 	return 2;
 }
@@ -61,8 +67,7 @@ static void *make(size_t bytes)
 	size_t size = pfw_align_up(bytes ? bytes : 1);
 	void *p = aligned_alloc(PFW_ALIGN, size);
 
-	if (!p)
-		abort();
+	MUST(p);
 	return memset(p, 0xff, size);
 }
 
@@ -70,7 +75,7 @@ static void free_all(void *list, uint32_t n)
 {
 	void **p = list;
 
-	for (uint32_t i = 0; p && i < n; i++)
+	for (uint32_t i = 0; i < n; i++)
 		free(p[i]);
 	free(p);
 }
@@ -99,8 +104,8 @@ static void fill_weights(struct rig *r)
 	}
 }
 
-int rig_open(struct rig *r, const struct pfw_loaded *stage,
-	     const struct subject *on, const struct rig_setup *setup)
+void rig_open(struct rig *r, const struct pfw_loaded *stage,
+	      const struct subject *on, const struct rig_setup *setup)
 {
 	const struct pfw_call_shape shape = {
 		.size = sizeof(shape), .batch = setup->batch, .seq = setup->seq,
@@ -120,27 +125,22 @@ int rig_open(struct rig *r, const struct pfw_loaded *stage,
 		rc = pfw_model_open(stage, r->values, &shape,
 				    setup->stages ? setup->stages : 1,
 				    setup->layout, &r->model, &err);
-	if (rc) {
-		printf("\n  %s\n", err.text);
-		CU_FAIL("no model");
-		rig_close(r);
-		return rc;
-	}
+	if (rc)
+		fprintf(stderr, "%s\n", err.text);
+	MUST(!rc);
 	r->weights = calloc(r->model->n_params, sizeof(*r->weights));
 	r->table = calloc(r->model->n_uses, sizeof(*r->table));
 	r->grads = calloc(r->model->n_uses, sizeof(*r->grads));
+	MUST(r->weights && r->table && r->grads);
 	fill_weights(r);
-	return 0;
 }
 
 void rig_close(struct rig *r)
 {
-	if (r->model) {
-		free_all(r->weights, r->model->n_params);
-		free_all(r->grads, r->model->n_uses);
-		free(r->table);
-		pfw_model_close(r->model);
-	}
+	free_all(r->weights, r->model->n_params);
+	free_all(r->grads, r->model->n_uses);
+	free(r->table);
+	pfw_model_close(r->model);
 	pfw_values_free(r->values);
 }
 
@@ -154,7 +154,8 @@ static struct slot *make_slots(const struct pfw_model *m, uint32_t n_micro)
 	struct slot *slots = calloc((size_t)m->n_stages * n_micro,
 				    sizeof(*slots));
 
-	for (uint32_t i = 0; slots && i < m->n_stages * n_micro; i++) {
+	MUST(slots);
+	for (uint32_t i = 0; i < m->n_stages * n_micro; i++) {
 		const struct pfw_model_stage *s = &m->stages[i % m->n_stages];
 
 		slots[i].saved = make(s->saved_bytes);
@@ -169,7 +170,7 @@ static struct slot *make_slots(const struct pfw_model *m, uint32_t n_micro)
 static void free_slots(const struct pfw_model *m, struct slot *slots,
 		       uint32_t n_micro)
 {
-	for (uint32_t i = 0; slots && i < m->n_stages * n_micro; i++) {
+	for (uint32_t i = 0; i < m->n_stages * n_micro; i++) {
 		free(slots[i].saved);
 		free(slots[i].output);
 		free(slots[i].grad_output);
@@ -246,7 +247,7 @@ double rig_train(struct rig *r, const int32_t *tokens, const int32_t *targets,
 		memset(r->grads[i], 0xff, sizeof(float) *
 		       r->model->params[r->model->uses[i].param].elements);
 	run_pass(r, slots, tokens, targets, n_micro, 0, &loss, ops->forward);
-	CU_ASSERT_EQUAL(loss, 0);
+	MUST(loss == 0);
 	if (how == RIG_BACKWARD) {
 		run_pass(r, slots, tokens, targets, n_micro, 1, &loss,
 			 ops->backward);

@@ -38,10 +38,10 @@ struct rig_setup {
 	const char *layout;
 };
 
-/** 0, or the test's failure is already noted.  Weights are those of `seed`,
- *  wider than a model's initial ones, so that every term counts. */
-int rig_open(struct rig *r, const struct pfw_loaded *stage,
-	     const struct subject *on, const struct rig_setup *setup);
+/** Weights are wider than a model's initial ones, so that every term counts.
+ *  What cannot be had ends the program. */
+void rig_open(struct rig *r, const struct pfw_loaded *stage,
+	      const struct subject *on, const struct rig_setup *setup);
 void rig_close(struct rig *r);
 
 #define RIG_BACKWARD 0 /* B of each micro-batch */
