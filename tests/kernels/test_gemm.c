@@ -8,9 +8,6 @@
 /* fp32 sums of k <= 1100 products; bf16: the rounding of the output. */
 #define BOUND_FP32 2e-6
 #define BOUND_BF16 6e-3
-/* So few elements that all may be differences of like numbers. */
-#define FEW 16
-#define BOUND_FEW 1e-3
 
 struct problem {
 	struct path *path;
@@ -84,8 +81,7 @@ static void verify(struct problem *t)
 		 t->m, t->n, t->k, t->steps, t->in_place ? " in place" : "",
 		 t->packed ? " packed" : "");
 	buf_get(&t->c);
-	check_close(t->path, what, t->c.host, want, n,
-		    n < FEW ? BOUND_FEW : BOUND_FP32, BOUND_BF16);
+	check_close(t->path, what, t->c.host, want, n, BOUND_FP32, BOUND_BF16);
 	buf_get(&t->aux);
 	if (t->steps & PFW_EPI_GELU)
 		check_close(t->path, what, t->aux.host, want_aux, n, BOUND_FP32,
