@@ -18,8 +18,8 @@ sed -n 's/^PFW_API [^(]*[ *]\([a-z0-9_]*\)(.*/\1/p' \
 exports() { nm -D --defined-only "$1" | awk '$3 !~ /^_/ { print $3 }' | sort; }
 
 exports $lib >"$tmp/found"
-if comm -13 "$tmp/wanted" "$tmp/found" | grep . >"$tmp/diff"; then
-	echo "$lib exports what is not marked PFW_API:"
+if ! diff "$tmp/wanted" "$tmp/found" >"$tmp/diff"; then
+	echo "$lib does not export exactly what is marked PFW_API (<: only marked, >: only exported):"
 	cat "$tmp/diff"
 	bad=1
 fi
