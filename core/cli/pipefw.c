@@ -12,6 +12,8 @@ static const struct command {
 	const char *summary;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "run", "FILE", "trains what a config file describes", pfw_cli_run },
+	{ "generate", "DIR", "text from a saved model", pfw_cli_generate },
 	{ "list", "[KIND]", "plugins that are found, and why some cannot run",
 	  pfw_cli_list },
 	{ "describe", "PLUGIN|GROUP", "options of a plugin or of a config group",

@@ -9,7 +9,7 @@
 #define PFW_EVENT_STEP 1u  /**< a training step is done */
 #define PFW_EVENT_EVAL 2u  /**< an evaluation is done */
 #define PFW_EVENT_SAVED 3u /**< a checkpoint is on disk */
-#define PFW_EVENT_END 4u   /**< training is over; from rank 0 */
+#define PFW_EVENT_END 4u   /**< training is over; from every rank */
 #define PFW_EVENT_FAIL 5u  /**< this rank gives up: code and text */
 #define PFW_EVENT_TOKEN 6u /**< generation: one token */
 #define PFW_EVENT_NOTE 7u  /**< a sentence for people */
@@ -30,7 +30,7 @@ struct pfw_event {
 	double lr;
 	double bubble;         /**< idle share of the compute phase; NaN: not
 				    measured */
-	uint64_t bytes;        /**< handed over between ranks, this rank's */
+	uint64_t bytes;        /**< that this rank was handed by others */
 	uint64_t copied_bytes; /**< of these, copied by a transport */
 	uint32_t skipped;      /**< the update was left out */
 	uint32_t reason;       /**< PFW_END_* */

@@ -112,7 +112,8 @@ static void took_leave(struct pfw_crew *crew, struct pfw_member *member,
 		if (crew->told[r])
 			return;
 	}
-	if (crew->killing)
+	/* Once all have been told to end, ends are no causes. */
+	if (crew->explained)
 		return;
 	pfw_crew_death_text(crew, member, status, text, sizeof(text));
 	fail(crew, member->first,

@@ -90,14 +90,11 @@ const char *pfw_checkpoint_note(const struct pfw_checkpoint_reader *r);
 int pfw_checkpoint_model_dir(const char *dir, char *out, size_t len,
 			     struct pfw_error *err);
 /**
- * From a model folder's config.json: the stage's options, through @p ops and
- * @p set (may be NULL: not wanted), and the tokenizer's name ("" where the file
- * does not say).
+ * From a model folder's config.json: the name of the stage plugin
+ * ("model_type") and of the tokenizer; "" where the file does not say.
  */
-int pfw_checkpoint_config(const char *model_dir, const struct pfw_stage_ops *ops,
-			  int (*set)(void *ctx, const char *name,
-				     const char *value, struct pfw_error *err),
-			  void *ctx, char *tokenizer, size_t len,
+int pfw_checkpoint_config(const char *model_dir, char *stage, size_t stage_len,
+			  char *tokenizer, size_t tokenizer_len,
 			  struct pfw_error *err);
 
 #endif

@@ -293,14 +293,13 @@ int pfw_checkpoint_model_dir(const char *dir, char *out, size_t len,
 	return 0;
 }
 
-int pfw_checkpoint_config(const char *model_dir, const struct pfw_stage_ops *ops,
-			  int (*set)(void *ctx, const char *name,
-				     const char *value, struct pfw_error *err),
-			  void *ctx, char *tokenizer, size_t len,
+int pfw_checkpoint_config(const char *model_dir, char *stage, size_t stage_len,
+			  char *tokenizer, size_t tokenizer_len,
 			  struct pfw_error *err)
 {
+	const struct pfw_json *root;
 	struct pfw_json_doc *doc;
-	const char *name;
+	const char *name, *type;
 	char path[PATH_MAX], *text;
 	size_t n;
 	int rc;
@@ -311,16 +310,17 @@ int pfw_checkpoint_config(const char *model_dir, const struct pfw_stage_ops *ops
 	if (rc)
 		return rc;
 	rc = pfw_json_parse(text, n, &doc, err);
-	if (!rc) {
-		name = pfw_json_string(pfw_json_get(
-			pfw_json_get(pfw_json_root(doc), "pipefw"), "tokenizer"));
-		snprintf(tokenizer, len, "%s", name ? name : "");
-		pfw_json_free(doc);
-		if (set && ops->from_config_json)
-			rc = ops->from_config_json(text, n, set, ctx, err);
-	}
 	free(text);
-	if (rc)
+	if (rc) {
 		pfw_error_prefix(err, "%s: ", path);
-	return rc;
+		return rc;
+	}
+	root = pfw_json_root(doc);
+	type = pfw_json_string(pfw_json_get(root, "model_type"));
+	name = pfw_json_string(pfw_json_get(pfw_json_get(root, "pipefw"),
+					    "tokenizer"));
+	snprintf(stage, stage_len, "%s", type ? type : "");
+	snprintf(tokenizer, tokenizer_len, "%s", name ? name : "");
+	pfw_json_free(doc);
+	return 0;
 }

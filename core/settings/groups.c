@@ -86,7 +86,7 @@ static const struct pfw_option optimizer[] = {
 };
 
 static const struct pfw_option data[] = {
-	{ "train", PFW_OPT_STRING, PFW_OPTION_PATH, "!", "training text, or "
+	{ "train", PFW_OPT_STRING, PFW_OPTION_PATH, NULL, "training text, or "
 	  "tokens as nanoGPT and llm.c keep them (.bin)", NULL, 0, 0 },
 	{ "validation_file", PFW_OPT_STRING, PFW_OPTION_PATH, NULL, "text or "
 	  "tokens to evaluate on, instead of a share of the training text",

@@ -1,0 +1,212 @@
+/* A run in words for people. */
+#include "cli/progress.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/events.h"
+#include "cli/summary.h"
+
+#define LINE_NS (100 * PFW_MS)     /* a terminal's line: ten times a second */
+#define LOG_LINE_NS (1000 * PFW_MS) /* elsewhere: once a second */
+#define SMOOTHING 0.1
+
+void pfw_progress_open(struct pfw_progress *p, const struct pfw_job *job,
+		       int json, int quiet, FILE *log)
+{
+	memset(p, 0, sizeof(*p));
+	p->job = job;
+	p->json = json ? stdout : NULL;
+	p->log = log;
+	p->quiet = quiet;
+	p->terminal = isatty(STDERR_FILENO);
+	p->started = pfw_now();
+	p->bubble = p->loss = p->valid_loss = p->first_valid_loss = NAN;
+}
+
+static void close_line(struct pfw_progress *p)
+{
+	if (p->open_line)
+		fputc('\n', stderr);
+	p->open_line = 0;
+}
+
+void pfw_progress_start(struct pfw_progress *p)
+{
+	pfw_events_start(p);
+	if (!p->quiet)
+		pfw_summary_header(p->job, stderr);
+}
+
+/* "12.3k" */
+static void rate_text(double rate, char *buf, size_t len)
+{
+	if (rate >= 1e6)
+		snprintf(buf, len, "%.2fM", rate / 1e6);
+	else if (rate >= 1e3)
+		snprintf(buf, len, "%.1fk", rate / 1e3);
+	else
+		snprintf(buf, len, "%.0f", rate);
+}
+
+static void bubble_text(const struct pfw_progress *p, char *buf, size_t len)
+{
+	uint32_t ranks = pfw_job_placement(p->job)->ranks;
+
+	if (isnan(p->bubble))
+		snprintf(buf, len, "n/a (%u ranks on %u core%s)", ranks,
+			 pfw_cores(), pfw_cores() == 1 ? "" : "s");
+	else
+		snprintf(buf, len, "%.1f %%", 100 * p->bubble);
+}
+
+static void eta_text(const struct pfw_progress *p, uint64_t step, char *buf,
+		     size_t len)
+{
+	double s = p->step_seconds * (double)(p->job->steps - step);
+
+	if (p->steps_timed < 3)
+		snprintf(buf, len, "--");
+	else if (s < 100)
+		snprintf(buf, len, "%.0f s", s);
+	else if (s < 5400)
+		snprintf(buf, len, "%d min %02d s", (int)s / 60, (int)s % 60);
+	else
+		snprintf(buf, len, "%d h %02d min", (int)s / 3600,
+			 (int)s / 60 % 60);
+}
+
+static void step_line(struct pfw_progress *p, const struct pfw_event *e)
+{
+	char rate[24], bubble[48], eta[24], valid[32] = "";
+	uint64_t now = pfw_now();
+	int last = e->step == p->job->steps;
+
+	if (!last && p->last_line &&
+	    now - p->last_line < (p->terminal ? LINE_NS : LOG_LINE_NS))
+		return;
+	p->last_line = now;
+	rate_text((double)e->tokens / p->step_seconds, rate, sizeof(rate));
+	bubble_text(p, bubble, sizeof(bubble));
+	eta_text(p, e->step, eta, sizeof(eta));
+	if (!isnan(p->valid_loss))
+		snprintf(valid, sizeof(valid), " | val %.4f", p->valid_loss);
+	fprintf(stderr,
+		"%sstep %5" PRIu64 "/%" PRIu64
+		" | loss %.4f%s | %s tok/s | bubble %s | eta %s%s",
+		p->terminal ? "\r\033[K" : "", e->step, p->job->steps, e->loss,
+		valid, rate, bubble, eta, p->terminal ? "" : "\n");
+	p->open_line = p->terminal;
+	if (last)
+		close_line(p);
+	fflush(stderr);
+}
+
+/* The first step is warm-up and counts for nothing. */
+static void take_step(struct pfw_progress *p, const struct pfw_event *e)
+{
+	double s = (double)e->duration_ns / 1e9;
+
+	p->last_step = e->step;
+	p->loss = e->loss;
+	if (e->step > p->first_step + 1 || !p->steps_timed) {
+		double k = p->steps_timed > 1 ? SMOOTHING : 1;
+
+		p->step_seconds += k * (s - p->step_seconds);
+		if (!isnan(e->bubble))
+			p->bubble = isnan(p->bubble) || k == 1 ?
+					    e->bubble :
+					    p->bubble + k * (e->bubble -
+							     p->bubble);
+		p->steps_timed++;
+	}
+	if (!p->quiet)
+		step_line(p, e);
+	if (e->skipped) {
+		char text[128];
+
+		snprintf(text, sizeof(text),
+			 "step %" PRIu64 ": loss %g, gradient norm %g: not "
+			 "finite, update left out",
+			 e->step, e->loss, e->grad_norm);
+		pfw_progress_note(p, text);
+	}
+}
+
+static void take_eval(struct pfw_progress *p, const struct pfw_event *e)
+{
+	p->valid_loss = e->loss;
+	if (isnan(p->first_valid_loss))
+		p->first_valid_loss = e->loss;
+	if (p->quiet)
+		return;
+	if (p->terminal && p->open_line)
+		fputs("\r\033[K", stderr);
+	p->open_line = 0;
+	fprintf(stderr, "step %5" PRIu64 "/%" PRIu64 " | validation loss %.4f\n",
+		e->step, p->job->steps, e->loss);
+}
+
+void pfw_progress_event(struct pfw_progress *p, const struct pfw_event *event)
+{
+	switch (event->type) {
+	case PFW_EVENT_STEP:
+		take_step(p, event);
+		break;
+	case PFW_EVENT_EVAL:
+		take_eval(p, event);
+		break;
+	case PFW_EVENT_NOTE:
+		if (!p->quiet)
+			pfw_progress_note(p, event->text);
+		return;
+	case PFW_EVENT_END:
+		p->reason = event->reason;
+		p->bytes += event->bytes;
+		p->copied_bytes += event->copied_bytes;
+		p->last_step = event->step;
+		return;
+	}
+	pfw_events_event(p, event);
+}
+
+void pfw_progress_note(struct pfw_progress *p, const char *text)
+{
+	close_line(p);
+	fprintf(stderr, "%s\n", text);
+}
+
+static void say_end(const struct pfw_progress *p)
+{
+	double s = (double)(pfw_now() - p->started) / 1e9;
+
+	if (p->reason == PFW_END_STOPPED)
+		fprintf(stderr, "stopped after step %" PRIu64 " as asked\n",
+			p->last_step);
+	fprintf(stderr, "done: %" PRIu64 " steps in %.1f s\n",
+		p->last_step - p->first_step, s);
+	if (p->job->run_dir)
+		fprintf(stderr, "model: %s/model\n", p->job->run_dir);
+}
+
+void pfw_progress_end(struct pfw_progress *p,
+		      const struct pfw_launch_result *result)
+{
+	close_line(p);
+	pfw_events_end(p, result);
+	if (result->status)
+		fprintf(stderr, "pipefw: FAILED after step %" PRIu64 ": %s\n",
+			p->last_step, result->text);
+	else if (p->reason == PFW_END_NONFINITE)
+		fprintf(stderr, "pipefw: stopped at step %" PRIu64
+			": loss or gradients were not finite %" PRId64
+			" steps in a row; lower optimizer.lr, or go on from an "
+			"earlier checkpoint with run.resume\n",
+			p->last_step, p->job->cfg->run.max_bad_steps);
+	else if (!p->quiet)
+		say_end(p);
+}

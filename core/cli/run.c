@@ -1,0 +1,363 @@
+/* pipefw run: trains what a config file describes. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/run_dir.h"
+#include "cli/summary.h"
+#include "launch/launcher.h"
+#include "model/checkpoint.h"
+#include "runtime/rank.h"
+
+static const char usage[] =
+	"usage: pipefw run FILE [option]...\n"
+	"Trains the model that FILE (see pipefw.cfg(5)) describes.\n"
+	"  --set PATH=VALUE  a setting in place of the file's; may be repeated\n"
+	"  --steps N         train until N steps are done (run.steps)\n"
+	"  --out DIR         the run's folder (run.out)\n"
+	"  --overwrite       replace an earlier run in that folder\n"
+	"  --dry-run         print what would run and its memory, start nothing\n"
+	"  --json            events on stdout, one JSON object a line\n"
+	"  --quiet           nothing for people but errors\n"
+	"  --help            this text\n";
+
+struct options {
+	const char *file;
+	const char **sets;
+	size_t n_sets;
+	char *steps, *out; /* "run.steps=N", "run.out=DIR" */
+	int overwrite, dry_run, json, quiet, help;
+};
+
+/* Everything a run holds, in the order it is made. */
+struct run {
+	struct options opt;
+	struct pfw_registry *registry;
+	struct pfw_config *cfg;
+	struct pfw_tokenizer *tokenizer;
+	struct pfw_dataset *data;
+	struct pfw_job *job;
+	FILE *log;
+	struct pfw_train_state state;
+	struct pfw_progress progress;
+};
+
+static const struct option long_options[] = {
+	{ "set", required_argument, NULL, 's' },
+	{ "steps", required_argument, NULL, 'n' },
+	{ "out", required_argument, NULL, 'o' },
+	{ "overwrite", no_argument, NULL, 'w' },
+	{ "dry-run", no_argument, NULL, 'd' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static char *joined(const char *name, const char *value)
+{
+	size_t n = strlen(name) + strlen(value) + 1;
+	char *text = malloc(n);
+
+	if (text)
+		snprintf(text, n, "%s%s", name, value);
+	return text;
+}
+
+static int add_set(struct options *o, const char *text)
+{
+	if (!text)
+		return -ENOMEM;
+	o->sets[o->n_sets++] = text;
+	return 0;
+}
+
+static int take_option(struct options *o, int c)
+{
+	switch (c) {
+	case 's':
+		return add_set(o, optarg);
+	case 'n':
+		free(o->steps);
+		o->steps = joined("run.steps=", optarg);
+		return add_set(o, o->steps);
+	case 'o':
+		free(o->out);
+		o->out = joined("run.out=", optarg);
+		return add_set(o, o->out);
+	case 'w':
+		o->overwrite = 1;
+		return 0;
+	case 'd':
+		o->dry_run = 1;
+		return 0;
+	case 'j':
+		o->json = 1;
+		return 0;
+	case 'q':
+		o->quiet = 1;
+		return 0;
+	case 'h':
+		o->help = 1;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	o->sets = calloc((size_t)argc + 1, sizeof(*o->sets));
+	if (!o->sets)
+		return -ENOMEM;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+		if (take_option(o, c))
+			return -EINVAL;
+	if (o->help)
+		return 0;
+	if (optind != argc - 1) {
+		fputs(optind == argc ? "pipefw run: which config file?\n" :
+				       "pipefw run: one config file, please\n",
+		      stderr);
+		return -EINVAL;
+	}
+	o->file = argv[optind];
+	return 0;
+}
+
+static int open_data(struct run *run, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = run->cfg;
+	uint32_t vocab = (uint32_t)pfw_value_int(cfg->model.values, "vocab");
+	uint32_t context =
+		(uint32_t)pfw_value_int(cfg->model.values, "context");
+	int rc;
+
+	if (!cfg->data.train)
+		return pfw_error_set(err, EINVAL,
+				     "%s: data.train is missing: name a text or "
+				     "token file",
+				     cfg->path);
+	rc = pfw_tokenizer_open(cfg->data.tokenizer, cfg->data.tokenizer_dir,
+				&run->tokenizer, err);
+	if (!rc)
+		rc = pfw_dataset_open(cfg->data.train,
+				      cfg->data.validation_file, run->tokenizer,
+				      cfg->data.validation, vocab, context,
+				      &run->data, err);
+	return rc;
+}
+
+/* What is gone on with must be what was begun. */
+static int check_resume(struct run *run, struct pfw_error *err)
+{
+	struct pfw_checkpoint_reader *reader;
+	struct pfw_dataset_info data;
+	int rc;
+
+	if (!run->cfg->run.resume)
+		return 0;
+	rc = pfw_checkpoint_open_reader(run->cfg->run.resume, run->job->model,
+					&run->state, &reader, err);
+	if (rc)
+		return rc;
+	if (*pfw_checkpoint_note(reader))
+		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
+	pfw_checkpoint_close_reader(reader);
+	pfw_dataset_info(run->data, &data);
+	if (run->state.data != data.fingerprint)
+		return pfw_error_set(err, EINVAL,
+				     "%s: was trained on other data than %s: "
+				     "name the same file, or begin anew from "
+				     "its model with run.init",
+				     run->cfg->run.resume, run->cfg->data.train);
+	if (run->state.seed != run->cfg->run.seed)
+		return pfw_error_set(err, EINVAL,
+				     "%s: was begun with run.seed = %llu, not "
+				     "%llu: the order of the data would differ",
+				     run->cfg->run.resume,
+				     (unsigned long long)run->state.seed,
+				     (unsigned long long)run->cfg->run.seed);
+	return 0;
+}
+
+static int same_folder(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+static int open_dir(struct run *run, struct pfw_error *err)
+{
+	const char *out = run->cfg->run.out, *resume = run->cfg->run.resume;
+	int rc;
+
+	if (!out)
+		return pfw_error_set(err, EINVAL,
+				     "%s: run.out is missing: name the run's "
+				     "folder there or with --out DIR",
+				     run->cfg->path);
+	rc = pfw_run_dir_make(out, run->opt.overwrite,
+			      resume && same_folder(out, resume), err);
+	if (!rc)
+		rc = pfw_run_dir_fill(out, run->cfg, &run->log, err);
+	if (rc)
+		return rc;
+	pfw_checkpoint_sweep(out);
+	run->job->run_dir = out;
+	return 0;
+}
+
+/* Exit status 0, or what to end with; the sentence is in @p err. */
+static int prepare(struct run *run, struct pfw_error *err)
+{
+	struct pfw_job_options how = { 0 };
+
+	if (pfw_registry_open(NULL, &run->registry, err))
+		return PFW_EXIT_PLUGIN;
+	if (pfw_config_load(run->registry, run->opt.file, run->opt.sets,
+			    run->opt.n_sets, &run->cfg, err))
+		return PFW_EXIT_CONFIG;
+	if (run->cfg->warnings)
+		fprintf(stderr, "pipefw: %s\n", run->cfg->warnings);
+	how.cfg = run->cfg;
+	if (open_data(run, err))
+		return PFW_EXIT_DATA;
+	if (pfw_job_open(&how, &run->job, err)) {
+		pfw_error_prefix(err, "%s: ", run->cfg->path);
+		return PFW_EXIT_CONFIG;
+	}
+	run->job->data = run->data;
+	run->job->tokenizer = run->tokenizer;
+	run->job->tokenizer_dir = run->cfg->data.tokenizer_dir;
+	if (check_resume(run, err))
+		return PFW_EXIT_CHECKPOINT;
+	return 0;
+}
+
+static void on_event(void *context, const struct pfw_event *event)
+{
+	struct run *run = context;
+
+	pfw_progress_event(&run->progress, event);
+}
+
+static void on_note(void *context, const char *text)
+{
+	struct run *run = context;
+
+	pfw_progress_note(&run->progress, text);
+}
+
+static int rank_main(void *context, struct pfw_boot *boot)
+{
+	struct run *run = context;
+
+	return pfw_rank_main(run->job, boot);
+}
+
+static int end_status(const struct run *run,
+		      const struct pfw_launch_result *result)
+{
+	if (result->status)
+		return result->status;
+	if (run->progress.reason == PFW_END_NONFINITE)
+		return PFW_EXIT_NONFINITE;
+	return result->signal ? 128 + result->signal : PFW_EXIT_OK;
+}
+
+static int train(struct run *run, struct pfw_error *err)
+{
+	struct pfw_launch how = {
+		.ranks = run->cfg->pipeline.ranks,
+		.ranks_per_process = run->cfg->pipeline.ranks_per_process,
+		.timeout = run->cfg->run.timeout,
+		.rank_main = rank_main,
+		.on_event = on_event,
+		.on_note = on_note,
+		.context = run,
+	};
+	struct pfw_launch_result *result = calloc(1, sizeof(*result));
+	int status;
+
+	if (!result) {
+		pfw_error_set(err, ENOMEM, "out of memory");
+		return PFW_EXIT_RESOURCES;
+	}
+	pfw_progress_open(&run->progress, run->job, run->opt.json,
+			  run->opt.quiet, run->log);
+	run->progress.first_step = run->progress.last_step = run->state.step;
+	pfw_progress_start(&run->progress);
+	if (pfw_launch(&how, result, err)) {
+		status = PFW_EXIT_BOOT;
+	} else {
+		pfw_progress_end(&run->progress, result);
+		status = end_status(run, result);
+	}
+	if (result->status)
+		pfw_checkpoint_sweep(run->job->run_dir);
+	free(result);
+	return status;
+}
+
+static void close_run(struct run *run)
+{
+	if (run->log)
+		fclose(run->log);
+	pfw_job_close(run->job);
+	pfw_dataset_close(run->data);
+	pfw_tokenizer_close(run->tokenizer);
+	pfw_config_free(run->cfg);
+	pfw_registry_close(run->registry);
+	free(run->opt.sets);
+	free(run->opt.steps);
+	free(run->opt.out);
+}
+
+static int execute(struct run *run, struct pfw_error *err)
+{
+	int status = prepare(run, err);
+
+	if (status)
+		return status;
+	if (run->opt.dry_run) {
+		pfw_summary_dry_run(run->job, stdout);
+		return PFW_EXIT_OK;
+	}
+	if (open_dir(run, err))
+		return PFW_EXIT_CONFIG;
+	return train(run, err);
+}
+
+int pfw_cli_run(int argc, char **argv)
+{
+	struct pfw_error err = { 0 };
+	struct run run = { 0 };
+	int status = PFW_EXIT_CONFIG;
+
+	if (parse(&run.opt, argc, argv)) {
+		fputs(usage, stderr);
+	} else if (run.opt.help) {
+		fputs(usage, stdout);
+		status = PFW_EXIT_OK;
+	} else {
+		status = execute(&run, &err);
+	}
+	if (err.code) {
+		fprintf(stderr, "pipefw: %s\n", err.text);
+		pfw_progress_error(run.opt.json ? stdout : NULL, status,
+				   err.text);
+	}
+	close_run(&run);
+	return status;
+}

@@ -1,0 +1,130 @@
+#include "cli/run_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "model/checkpoint.h"
+
+static int make_parents(const char *dir, struct pfw_error *err)
+{
+	char path[PATH_MAX];
+	size_t n = strlen(dir);
+
+	if (n >= sizeof(path))
+		return pfw_error_set(err, ENAMETOOLONG, "%s: too long", dir);
+	memcpy(path, dir, n + 1);
+	for (char *at = path + 1; (at = strchr(at, '/')); at++) {
+		*at = 0;
+		if (mkdir(path, 0777) && errno != EEXIST)
+			return pfw_error_set(err, errno,
+					     "%s: cannot make this folder: %s",
+					     path, strerror(errno));
+		*at = '/';
+	}
+	return 0;
+}
+
+/* What a run leaves; anything else stays. */
+static int remove_run(const char *dir, struct pfw_error *err)
+{
+	static const char *const names[] = { "events.jsonl", "config.cfg" };
+	char path[PATH_MAX];
+
+	pfw_checkpoint_clear(dir);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int rc = pfw_path_join(path, sizeof(path), dir, names[i], err);
+
+		if (rc)
+			return rc;
+		if (unlink(path) && errno != ENOENT)
+			return pfw_error_set(err, errno,
+					     "%s: cannot remove it: %s", path,
+					     strerror(errno));
+	}
+	return 0;
+}
+
+static int is_empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	int n = 0;
+
+	if (!d)
+		return 0;
+	while ((e = readdir(d)))
+		n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	closedir(d);
+	return !n;
+}
+
+static int is_run(const char *dir)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return !pfw_path_join(path, sizeof(path), dir, "config.cfg", NULL) &&
+	       !stat(path, &st);
+}
+
+int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
+		     struct pfw_error *err)
+{
+	int rc = make_parents(dir, err);
+
+	if (rc)
+		return rc;
+	if (!mkdir(dir, 0777) || resuming)
+		return 0;
+	if (errno != EEXIST)
+		return pfw_error_set(err, errno,
+				     "%s: cannot make this folder: %s", dir,
+				     strerror(errno));
+	if (!overwrite)
+		return pfw_error_set(err, EEXIST,
+				     "%s: is there already: choose another "
+				     "folder with --out DIR, or replace what is "
+				     "in it with --overwrite",
+				     dir);
+	if (!is_run(dir) && !is_empty(dir))
+		return pfw_error_set(err, EEXIST,
+				     "%s: is no run's folder (it holds no "
+				     "config.cfg) and is left alone: choose "
+				     "another with --out DIR",
+				     dir);
+	return remove_run(dir, err);
+}
+
+int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
+		     struct pfw_error *err)
+{
+	char path[PATH_MAX];
+	FILE *f;
+	int rc = pfw_path_join(path, sizeof(path), dir, "config.cfg", err);
+
+	if (rc)
+		return rc;
+	f = fopen(path, "we");
+	if (!f)
+		return pfw_error_set(err, errno, "%s: %s", path,
+				     strerror(errno));
+	rc = pfw_config_write(cfg, f, err);
+	if (fclose(f) && !rc)
+		rc = pfw_error_set(err, errno, "%s: %s", path,
+				   strerror(errno));
+	if (!rc)
+		rc = pfw_path_join(path, sizeof(path), dir, "events.jsonl",
+				   err);
+	if (rc)
+		return rc;
+	*log = fopen(path, "ae");
+	if (!*log)
+		return pfw_error_set(err, errno, "%s: %s", path,
+				     strerror(errno));
+	return 0;
+}

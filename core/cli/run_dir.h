@@ -1,0 +1,22 @@
+/*
+ * run_dir.h: the one folder that a run leaves.
+ */
+#ifndef PFW_CORE_RUN_DIR_H
+#define PFW_CORE_RUN_DIR_H
+
+#include <stdio.h>
+
+#include "settings/config.h"
+
+/**
+ * Makes @p dir (its parents too).  One that is there is refused, unless
+ * @p overwrite (what an earlier run left in it is removed; a folder that is not
+ * a run's is refused all the same), or @p resuming goes on in the same folder.
+ */
+int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
+		     struct pfw_error *err);
+/** config.cfg and the open events.jsonl. */
+int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
+		     struct pfw_error *err);
+
+#endif

@@ -1,0 +1,194 @@
+#include "cli/summary.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "launch/launcher.h"
+
+/* "842 496" */
+static void grouped(uint64_t n, char *buf, size_t len)
+{
+	char digits[24];
+	int total = snprintf(digits, sizeof(digits), "%" PRIu64, n), used = 0;
+
+	for (int i = 0; i < total && (size_t)used + 2 < len; i++) {
+		if (i && (total - i) % 3 == 0)
+			buf[used++] = ',';
+		buf[used++] = digits[i];
+	}
+	buf[used] = 0;
+}
+
+/* "12.3 MiB" */
+static void size_text(uint64_t bytes, char *buf, size_t len)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double n = (double)bytes;
+	unsigned u = 0;
+
+	while (n >= 1024 && u < 4) {
+		n /= 1024;
+		u++;
+	}
+	snprintf(buf, len, u ? "%.1f %s" : "%.0f %s", n, units[u]);
+}
+
+static void print_schedule(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_config *cfg = job->cfg;
+	const struct pfw_schedule_ops *ops = &cfg->schedule.plugin->ops.schedule;
+	struct pfw_shape shape = {
+		.size = sizeof(shape),
+		.ranks = cfg->pipeline.ranks,
+		.chunks = cfg->pipeline.chunks,
+		.microbatches = cfg->pipeline.microbatches,
+	};
+	char text[128] = "";
+
+	if (ops->describe)
+		ops->describe(&shape, cfg->schedule.values, text, sizeof(text));
+	fprintf(to, "  pipeline   %s%s%s%s, p=%u v=%u m=%u, micro-batches of "
+		"%u x %u tokens\n",
+		cfg->schedule.plugin->info.name, *text ? " (" : "", text,
+		*text ? ")" : "", shape.ranks, shape.chunks, shape.microbatches,
+		job->model->shape.batch, job->model->shape.seq);
+}
+
+static void print_transport(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_transport_choice *t = &job->cfg->transport;
+
+	fprintf(to, "  transport  %s", t->transport.plugin->info.name);
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		fprintf(to, " + %s", t->filters[i].plugin->info.name);
+	if (job->cfg->pipeline.ranks_per_process > 1)
+		fprintf(to, ", %u ranks per process",
+			job->cfg->pipeline.ranks_per_process);
+	fputc('\n', to);
+}
+
+static void print_data(const struct pfw_job *job, FILE *to)
+{
+	struct pfw_dataset_info info;
+	char tokens[32];
+
+	if (!job->data)
+		return;
+	pfw_dataset_info(job->data, &info);
+	grouped(info.tokens, tokens, sizeof(tokens));
+	fprintf(to, "  data       %s tokens (%s), %.1f %% for validation", tokens,
+		info.format,
+		100.0 * (double)(info.valid_to - info.valid_from) /
+			(double)info.tokens);
+	if (!isnan(info.byte_entropy))
+		fprintf(to, ", entropy of single bytes %.4f",
+			info.byte_entropy);
+	fputc('\n', to);
+}
+
+void pfw_summary_header(const struct pfw_job *job, FILE *to)
+{
+	char n[32], layout[512];
+
+	grouped(job->model->elements, n, sizeof(n));
+	pfw_model_layout_text(job->model, layout, sizeof(layout));
+	fprintf(to, "pipefw %s\n", PACKAGE_VERSION);
+	fprintf(to, "  model      %s, %s parameters, layers %s\n",
+		job->cfg->model.plugin->info.name, n, layout);
+	print_schedule(job, to);
+	print_transport(job, to);
+	print_data(job, to);
+	if (job->run_dir)
+		fprintf(to, "  run        %s\n", job->run_dir);
+}
+
+static void print_stages(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+	const struct pfw_model *model = job->model;
+
+	fprintf(to, "\nstage  rank  layers           parameters  GFLOP F+B\n");
+	for (uint32_t s = 0; s < program->stages; s++) {
+		const struct pfw_model_stage *st = &model->stages[s];
+		char n[32], layers[64];
+
+		grouped(st->elements, n, sizeof(n));
+		if (st->n_layers == 1)
+			snprintf(layers, sizeof(layers), "%s",
+				 model->layers[st->first_layer].name);
+		else
+			snprintf(layers, sizeof(layers), "%s..%s",
+				 model->layers[st->first_layer].name,
+				 model->layers[st->first_layer + st->n_layers -
+					       1].name);
+		fprintf(to, "%5u %5u  %-15s %11s %10.3f\n", s,
+			program->rank_of[s], layers, n,
+			(st->flops_forward + st->flops_input +
+			 st->flops_weight) / 1e9);
+	}
+}
+
+static void print_memory(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+	static const char *const heads[] = { "weights", "gradients",
+					     "optimizer", "activations",
+					     "scratch", "slots", "total" };
+
+	fprintf(to, "\nrank");
+	for (unsigned i = 0; i < 7; i++)
+		fprintf(to, " %11s", heads[i]);
+	fputc('\n', to);
+	for (uint32_t r = 0; r < program->ranks; r++) {
+		struct pfw_rank_memory m;
+		uint64_t parts[7];
+
+		pfw_job_memory(job, r, &m);
+		memcpy(parts, (uint64_t[]){ m.weights, m.gradients, m.optimizer,
+					    m.saved, m.work, m.slots, 0 },
+		       sizeof(parts));
+		fprintf(to, "%4u", r);
+		for (unsigned i = 0; i < 7; i++) {
+			char text[24];
+
+			if (i < 6)
+				parts[6] += parts[i];
+			size_text(parts[i], text, sizeof(text));
+			fprintf(to, " %11s", text);
+		}
+		fputc('\n', to);
+	}
+}
+
+static void print_channels(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+
+	if (!program->n_channels)
+		return;
+	fprintf(to, "\nchannel              slots  least live  least ideal  "
+		"messages\n");
+	for (uint32_t i = 0; i < program->n_channels; i++) {
+		const struct pfw_channel *c = &program->channels[i];
+
+		fprintf(to, "%3u -> %-3u %-10s %5u %11u %12u %9u\n", c->from,
+			c->to, pfw_channel_kind_name(c->kind), c->n_slots,
+			c->least_live, c->least_ideal, c->n_messages);
+	}
+}
+
+void pfw_summary_dry_run(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+	uint32_t cores = pfw_cores();
+
+	pfw_summary_header(job, to);
+	fprintf(to, "  topology   %u rank%s on %u core%s of this host: %s\n",
+		program->ranks, program->ranks == 1 ? "" : "s", cores,
+		cores == 1 ? "" : "s",
+		program->ranks <= cores ? "one core each" : "not pinned");
+	print_stages(job, to);
+	print_memory(job, to);
+	print_channels(job, to);
+}

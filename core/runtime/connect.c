@@ -1,0 +1,301 @@
+/* Opening the transport, and every channel, before the first step. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "runtime/local.h"
+#include "runtime/rank.h"
+
+#define SPIN_NS 20000ull
+#define WARM_UP_BYTES 4096u
+
+uint64_t pfw_rank_deadline(const struct pfw_rank *rank)
+{
+	return pfw_now() + (uint64_t)(rank->job->cfg->run.timeout * 1e9);
+}
+
+static int open_layer(struct pfw_rank *rank, const struct pfw_choice *choice,
+		      struct pfw_address *self, struct pfw_error *err)
+{
+	const struct pfw_transport_ops *ops = &choice->plugin->ops.transport;
+	uint32_t ranks = rank->boot->ranks;
+	struct pfw_transport_info info = {
+		.size = sizeof(info),
+		.rank = rank->rank,
+		.ranks = ranks,
+		.job = rank->boot->job,
+		.spin_ns = rank->computes_alone ? SPIN_NS : 0,
+		.host = rank->boot->host,
+	};
+	struct pfw_below *below =
+		rank->n_layers ? &rank->layers[rank->n_layers - 1] : NULL;
+	struct pfw_below *layer = &rank->layers[rank->n_layers];
+	int rc = ops->open(choice->values, &info, below, &layer->transport,
+			   self, err);
+
+	if (rc)
+		return rc;
+	layer->ops = ops;
+	rank->n_layers++;
+	return 0;
+}
+
+static int open_transport(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_transport_choice *choice = &rank->job->cfg->transport;
+	struct pfw_address self = { 0 };
+	uint64_t deadline = pfw_rank_deadline(rank);
+	char key[PFW_BOOT_KEY_MAX];
+	int rc = open_layer(rank, &choice->transport, &self, err);
+
+	for (uint32_t i = 0; !rc && i < choice->n_filters; i++)
+		rc = open_layer(rank, &choice->filters[i], &self, err);
+	if (rc)
+		return rc;
+	snprintf(key, sizeof(key), "address/%u", rank->rank);
+	rc = rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
+	rank->addresses = calloc(rank->boot->ranks, sizeof(*rank->addresses));
+	if (!rank->addresses)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	for (uint32_t r = 0; !rc && r < rank->boot->ranks; r++) {
+		size_t len;
+
+		snprintf(key, sizeof(key), "address/%u", r);
+		rc = rank->boot->ops->get(rank->boot, key, &rank->addresses[r],
+					  sizeof(rank->addresses[r]), &len,
+					  deadline, err);
+	}
+	return rc;
+}
+
+static struct pfw_channel_info info_of(const struct pfw_rank *rank,
+				       const struct pfw_edge *edge)
+{
+	return (struct pfw_channel_info){
+		.size = sizeof(struct pfw_channel_info),
+		.from = edge->from,
+		.to = edge->to,
+		.kind = edge->kind,
+		.n_slots = edge->n_slots,
+		.slot_bytes = edge->slot_bytes,
+		.memory = PFW_MEM_HOST,
+		.sending = edge->from == rank->rank,
+	};
+}
+
+static int open_local(struct pfw_rank *rank, struct pfw_end *end,
+		      struct pfw_error *err)
+{
+	struct pfw_channel_info info = info_of(rank, end->edge);
+	void *memory;
+	int rc = pfw_rank_alloc(rank, info.n_slots * info.slot_bytes, &memory,
+				err);
+
+	if (rc)
+		return rc;
+	end->ops = &pfw_local_ops;
+	return pfw_local_open(&info, memory, &end->channel, err);
+}
+
+static int is_ours(const struct pfw_rank *rank, const struct pfw_edge *edge)
+{
+	return edge->from == rank->rank || edge->to == rank->rank;
+}
+
+/* All that are not open yet, once around; *left of them still are not. */
+static int try_channels(struct pfw_rank *rank, unsigned char *open,
+			uint32_t *left, struct pfw_error *err)
+{
+	struct pfw_below *top = &rank->layers[rank->n_layers - 1];
+	struct pfw_status *status = rank->boot->status;
+
+	*left = 0;
+	for (uint32_t i = 0; i < rank->job->n_edges; i++) {
+		const struct pfw_edge *edge = &rank->job->edges[i];
+		struct pfw_channel_info info = info_of(rank, edge);
+		uint32_t peer = info.sending ? edge->to : edge->from;
+		int rc;
+
+		if (!is_ours(rank, edge) || edge->from == edge->to || open[i])
+			continue;
+		rank->ends[i].ops = top->ops;
+		rc = top->ops->open_channel(top->transport, &info,
+					    &rank->addresses[peer],
+					    &rank->ends[i].channel, err);
+		if (rc && rc != -EAGAIN)
+			return rc;
+		open[i] = !rc;
+		if (rc && !(*left)++) {
+			atomic_store(&status->peer, peer);
+			atomic_store(&status->kind, edge->kind);
+		}
+	}
+	return 0;
+}
+
+static int open_channels(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+	unsigned char *open = calloc(rank->job->n_edges + 1, 1);
+	struct pfw_status *status = rank->boot->status;
+	uint64_t deadline = pfw_rank_deadline(rank);
+	uint32_t left = 0;
+	int rc = 0;
+
+	if (!open)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	atomic_store(&status->since, pfw_now());
+	atomic_store(&status->wait, PFW_WAIT_PEER);
+	for (;;) {
+		rc = try_channels(rank, open, &left, err);
+		if (rc || !left)
+			break;
+		if (rank->boot->ops->aborted(rank->boot))
+			rc = pfw_error_set(err, ECANCELED,
+					   "another rank failed");
+		else if (pfw_now() > deadline)
+			rc = pfw_error_set(err, ETIMEDOUT,
+					   "rank %u: %u channels did not open "
+					   "within run.timeout",
+					   rank->rank, left);
+		if (rc)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (!rc)
+		atomic_store(&status->wait, PFW_WAIT_NOTHING);
+	free(open);
+	return rc;
+}
+
+static unsigned char pattern(uint32_t edge, uint64_t i)
+{
+	return (unsigned char)(edge * 31u + i * 7u + (i >> 8));
+}
+
+static int warm_up_send(struct pfw_rank *rank, struct pfw_end *end,
+			uint32_t index, uint64_t bytes, struct pfw_error *err)
+{
+	const struct pfw_awaited what = { 0, PFW_NONE, PFW_NONE };
+	unsigned char data[WARM_UP_BYTES];
+
+	for (uint64_t i = 0; i < bytes; i++)
+		data[i] = pattern(index, i);
+	return pfw_end_send_next(rank, end, PFW_PROGRAM_WARM_UP, &what, data,
+				 bytes, err);
+}
+
+static int warm_up_receive(struct pfw_rank *rank, struct pfw_end *end,
+			   uint32_t index, uint64_t bytes,
+			   struct pfw_error *err)
+{
+	const struct pfw_awaited what = { 0, PFW_NONE, PFW_NONE };
+	const unsigned char *got;
+	const void *data;
+	uint32_t slot;
+	int rc = pfw_end_receive_next(rank, end, PFW_PROGRAM_WARM_UP, &what,
+				      bytes, &data, &slot, err);
+
+	if (rc)
+		return rc;
+	got = data;
+	for (uint64_t i = 0; i < bytes; i++)
+		if (got[i] != pattern(index, i))
+			return pfw_error_set(
+				err, EIO,
+				"rank %u: the first message from rank %u (%s) "
+				"came damaged at byte %llu",
+				rank->rank, end->edge->from,
+				pfw_channel_kind_name(end->edge->kind),
+				(unsigned long long)i);
+	return pfw_end_release(end, slot, err);
+}
+
+/* A real message over every channel, in one order for all ranks. */
+static int warm_up(struct pfw_rank *rank, struct pfw_error *err)
+{
+	for (uint32_t i = 0; i < rank->job->n_edges; i++) {
+		const struct pfw_edge *edge = &rank->job->edges[i];
+		uint64_t bytes = edge->slot_bytes < WARM_UP_BYTES ?
+					 edge->slot_bytes : WARM_UP_BYTES;
+		int rc = 0;
+
+		if (edge->from == edge->to)
+			continue;
+		if (edge->from == rank->rank)
+			rc = warm_up_send(rank, &rank->ends[i], i, bytes, err);
+		else if (edge->to == rank->rank)
+			rc = warm_up_receive(rank, &rank->ends[i], i, bytes,
+					     err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Different binaries or configs on two hosts would not know it otherwise. */
+static int compare_programs(struct pfw_rank *rank, struct pfw_error *err)
+{
+	uint64_t ours = pfw_job_placement(rank->job)->hash, theirs;
+	size_t len;
+	int rc;
+
+	if (!rank->rank)
+		return rank->boot->ops->put(rank->boot, "program", &ours,
+					    sizeof(ours), err);
+	rc = rank->boot->ops->get(rank->boot, "program", &theirs,
+				  sizeof(theirs), &len,
+				  pfw_rank_deadline(rank), err);
+	if (!rc && (len != sizeof(theirs) || ours != theirs))
+		rc = pfw_error_set(err, EPROTO,
+				   "rank %u compiled another program than rank "
+				   "0: the same pipefw and the same config must "
+				   "run on all hosts",
+				   rank->rank);
+	return rc;
+}
+
+int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
+{
+	uint32_t n = rank->job->n_edges;
+	int rc = 0;
+
+	atomic_store(&rank->boot->status->phase, PFW_PHASE_CONNECTING);
+	rank->ends = calloc(n + 1, sizeof(*rank->ends));
+	if (!rank->ends)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	for (uint32_t i = 0; !rc && i < n; i++) {
+		rank->ends[i].edge = &rank->job->edges[i];
+		if (rank->job->edges[i].from == rank->rank &&
+		    rank->job->edges[i].to == rank->rank)
+			rc = open_local(rank, &rank->ends[i], err);
+	}
+	if (!rc)
+		rc = compare_programs(rank, err);
+	if (!rc && rank->boot->ranks > 1)
+		rc = open_transport(rank, err);
+	if (!rc && rank->boot->ranks > 1)
+		rc = open_channels(rank, err);
+	if (!rc)
+		rc = warm_up(rank, err);
+	return rc;
+}
+
+void pfw_rank_disconnect(struct pfw_rank *rank)
+{
+	for (uint32_t i = 0; rank->ends && i < rank->job->n_edges; i++)
+		if (rank->ends[i].ops)
+			rank->ends[i].ops->close_channel(rank->ends[i].channel);
+	free(rank->ends);
+	rank->ends = NULL;
+	while (rank->n_layers) {
+		struct pfw_below *layer = &rank->layers[--rank->n_layers];
+
+		layer->ops->close(layer->transport);
+	}
+	free(rank->addresses);
+	rank->addresses = NULL;
+}

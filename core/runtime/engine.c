@@ -1,0 +1,296 @@
+/* The engine: runs one rank's program, action by action. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "runtime/rank.h"
+
+/* What an action works on. */
+struct work {
+	struct pfw_rank *rank;
+	uint32_t program;
+	const struct pfw_job_program *jp;
+	const struct pfw_op *op;
+	struct pfw_call call;
+};
+
+static struct pfw_end *end_of(const struct work *w, const struct pfw_transfer *t)
+{
+	return &w->rank->ends[w->jp->edge[t->channel]];
+}
+
+static void *slot_of(const struct work *w, const struct pfw_transfer *t)
+{
+	struct pfw_end *end;
+
+	if (t->channel == PFW_NONE)
+		return NULL;
+	end = end_of(w, t);
+	return end->ops->slot(end->channel, t->slot);
+}
+
+/* A message this action reads for the first time. */
+static int await(struct work *w, const struct pfw_transfer *t,
+		 struct pfw_error *err)
+{
+	if (t->channel == PFW_NONE)
+		return 0;
+	return pfw_end_receive(w->rank, end_of(w, t), w->program,
+			       &w->jp->program->channels[t->channel],
+			       t->message, err);
+}
+
+/* A slot this action writes. */
+static int acquire(struct work *w, const struct pfw_transfer *t,
+		   struct pfw_error *err)
+{
+	struct pfw_awaited what = { w->op->type, w->op->stage,
+				    w->op->microbatch };
+
+	if (t->channel == PFW_NONE)
+		return 0;
+	return pfw_end_acquire(w->rank, end_of(w, t), t->slot, &what, err);
+}
+
+static int send(struct work *w, const struct pfw_transfer *t, uint64_t bytes,
+		struct pfw_error *err)
+{
+	if (t->channel == PFW_NONE)
+		return 0;
+	return pfw_end_send(w->rank, end_of(w, t), w->program, t->slot, bytes,
+			    w->op->stage, w->op->microbatch, err);
+}
+
+static int release(struct work *w, const struct pfw_transfer *t,
+		   struct pfw_error *err)
+{
+	if (t->channel == PFW_NONE)
+		return 0;
+	return pfw_end_release(end_of(w, t), t->slot, err);
+}
+
+/* Bytes of the boundary after a layer, for the shape that runs. */
+static uint64_t boundary_bytes(const struct pfw_rank *rank, uint32_t layer)
+{
+	const struct pfw_model *model = rank->job->model;
+	struct pfw_tensor tensors[8];
+	uint32_t n = model->ops->boundary(model->object, layer, &rank->shape,
+					  tensors, 8);
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t size = pfw_dtype_bytes(tensors[i].dtype);
+
+		for (uint32_t d = 0; d < tensors[i].n_dims; d++)
+			size *= tensors[i].dims[d];
+		bytes += pfw_align_up(size);
+	}
+	return bytes;
+}
+
+static uint64_t output_bytes(const struct work *w)
+{
+	const struct pfw_model_stage *s =
+		&w->rank->job->model->stages[w->op->stage];
+
+	return boundary_bytes(w->rank, s->first_layer + s->n_layers - 1);
+}
+
+static uint64_t input_bytes(const struct work *w)
+{
+	const struct pfw_model_stage *s =
+		&w->rank->job->model->stages[w->op->stage];
+
+	return boundary_bytes(w->rank, s->first_layer - 1);
+}
+
+static void make_call(struct work *w)
+{
+	struct pfw_rank *rank = w->rank;
+	const struct pfw_op *op = w->op;
+	const struct pfw_model_stage *stage = &rank->job->model->stages[op->stage];
+	const struct pfw_rank_chunk *chunk = &rank->chunks[op->chunk];
+	uint64_t first = (uint64_t)op->microbatch * rank->shape.batch *
+			 rank->shape.seq;
+	int training = w->program == PFW_PROGRAM_TRAIN;
+
+	w->call = (struct pfw_call){
+		.size = sizeof(w->call),
+		.device = &rank->device,
+		.queue = rank->queue,
+		.first_layer = stage->first_layer,
+		.n_layers = stage->n_layers,
+		.shape = rank->shape,
+		.flags = (training ? PFW_CALL_TRAIN : 0) |
+			 (op->flags & PFW_FIRST_GRADIENT ?
+				  0 : PFW_CALL_ACCUMULATE),
+		.binding = op->saved,
+		.weights = chunk->weights,
+		.grads = chunk->grads,
+		.saved = training ? chunk->saved[op->saved] : NULL,
+		.work = rank->work,
+		.input = slot_of(w, &op->input),
+		.output = slot_of(w, &op->output),
+		.grad_output = slot_of(w, &op->grad_output),
+		.grad_input = slot_of(w, &op->grad_input),
+		.tokens = rank->tokens ? rank->tokens + first : NULL,
+		.targets = rank->targets ? rank->targets + first : NULL,
+		.loss_scale = 1.0f / (float)pfw_job_step_tokens(rank->job),
+		.loss = rank->scalars,
+		.logits = rank->logits,
+	};
+}
+
+static void compute(struct work *w,
+		    void (*run)(void *model, const struct pfw_call *call))
+{
+	struct pfw_rank *rank = w->rank;
+	uint64_t start;
+
+	make_call(w);
+	start = pfw_now();
+	if (!rank->first_ns)
+		rank->first_ns = start;
+	run(rank->job->model->object, &w->call);
+	rank->busy_ns += pfw_now() - start;
+}
+
+static int run_forward(struct work *w, struct pfw_error *err)
+{
+	const struct pfw_op *op = w->op;
+	int rc = await(w, &op->input, err);
+
+	if (!rc)
+		rc = acquire(w, &op->output, err);
+	if (rc)
+		return rc;
+	compute(w, w->rank->job->model->ops->forward);
+	return send(w, &op->output,
+		    op->output.channel == PFW_NONE ? 0 : output_bytes(w), err);
+}
+
+static int run_backward(struct work *w, struct pfw_error *err)
+{
+	const struct pfw_stage_ops *ops = w->rank->job->model->ops;
+	const struct pfw_op *op = w->op;
+	int rc = await(w, &op->grad_output, err);
+
+	if (!rc)
+		rc = acquire(w, &op->grad_input, err);
+	if (rc)
+		return rc;
+	compute(w, op->type == PFW_BACKWARD ? ops->backward :
+					      ops->backward_input);
+	return send(w, &op->grad_input,
+		    op->grad_input.channel == PFW_NONE ? 0 : input_bytes(w),
+		    err);
+}
+
+static int run_compute(struct work *w, struct pfw_error *err)
+{
+	const struct pfw_op *op = w->op;
+	int rc = 0;
+
+	if (op->type == PFW_FORWARD)
+		rc = run_forward(w, err);
+	else if (op->type == PFW_BACKWARD_WEIGHT)
+		compute(w, w->rank->job->model->ops->backward_weight);
+	else
+		rc = run_backward(w, err);
+	if (!rc && op->flags & PFW_RELEASE_INPUT)
+		rc = release(w, &op->input, err);
+	if (!rc && op->flags & PFW_RELEASE_GRAD)
+		rc = release(w, &op->grad_output, err);
+	return rc;
+}
+
+/* The step's tokens, where the first or the last stage is. */
+static int run_load(struct work *w, struct pfw_error *err)
+{
+	struct pfw_rank *rank = w->rank;
+	struct pfw_loader *loader = w->program == PFW_PROGRAM_TRAIN ?
+					    rank->train : rank->valid;
+	uint64_t bytes = (uint64_t)w->jp->program->microbatches *
+			 rank->shape.batch * rank->shape.seq * sizeof(int32_t);
+	int rc;
+
+	if (!loader) /* no such stage here, or tokens are there already */
+		return 0;
+	atomic_store(&rank->boot->status->since, pfw_now());
+	atomic_store(&rank->boot->status->wait, PFW_WAIT_DATA);
+	rc = pfw_loader_next(loader, pfw_rank_deadline(rank), &rank->tokens,
+			     &rank->targets, err);
+	atomic_store(&rank->boot->status->wait, PFW_WAIT_NOTHING);
+	if (rc || !rank->device_tokens)
+		return rc;
+	rc = rank->device_ops->copy(rank->queue, rank->device_tokens,
+				    rank->tokens, bytes, PFW_COPY_IN, err);
+	if (!rc)
+		rc = rank->device_ops->copy(rank->queue, rank->device_targets,
+					    rank->targets, bytes, PFW_COPY_IN,
+					    err);
+	rank->tokens = rank->device_tokens;
+	rank->targets = rank->device_targets;
+	return rc;
+}
+
+static int run_op(struct work *w, struct pfw_error *err)
+{
+	switch (w->op->type) {
+	case PFW_FORWARD:
+	case PFW_BACKWARD:
+	case PFW_BACKWARD_INPUT:
+	case PFW_BACKWARD_WEIGHT:
+		return run_compute(w, err);
+	case PFW_LOAD:
+		return run_load(w, err);
+	case PFW_TIE:
+		return pfw_rank_tie(w->rank, err);
+	case PFW_NORM:
+		return pfw_rank_norm(w->rank, err);
+	case PFW_OPT:
+		return pfw_rank_update(w->rank, err);
+	}
+	return pfw_error_set(err, ENOSYS, "the engine knows no action of type %u",
+			     w->op->type);
+}
+
+static void show(const struct pfw_rank *rank, const struct pfw_op *op)
+{
+	struct pfw_status *s = rank->boot->status;
+	uint64_t turns = atomic_load_explicit(&s->turns, memory_order_relaxed);
+
+	atomic_store_explicit(&s->type, op->type, memory_order_relaxed);
+	atomic_store_explicit(&s->stage, op->stage, memory_order_relaxed);
+	atomic_store_explicit(&s->microbatch, op->microbatch,
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->turns, turns + 1, memory_order_relaxed);
+}
+
+int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
+		 struct pfw_error *err)
+{
+	struct work w = {
+		.rank = rank,
+		.program = program,
+		.jp = &rank->job->programs[program],
+	};
+	const struct pfw_rank_program *list =
+		&w.jp->program->rank[rank->rank];
+	int rc = 0;
+
+	for (uint32_t i = 0; i < w.jp->program->n_channels; i++)
+		rank->ends[w.jp->edge[i]].arrived = 0;
+	rank->busy_ns = 0;
+	rank->first_ns = 0;
+	rc = rank->device_ops->zero(rank->queue, rank->scalars, sizeof(double),
+				    err);
+	atomic_store_explicit(&rank->boot->status->step, rank->state.step + 1,
+			      memory_order_relaxed);
+	atomic_store(&rank->boot->status->phase, PFW_PHASE_RUNNING);
+	for (size_t i = 0; !rc && i < list->n; i++) {
+		w.op = &list->ops[i];
+		show(rank, w.op);
+		rc = run_op(&w, err);
+	}
+	return rc;
+}

@@ -1,0 +1,150 @@
+/* A job: what all ranks share, made before the first of them starts. */
+#include "runtime/job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/job_make.h"
+
+const struct pfw_program *pfw_job_placement(const struct pfw_job *job)
+{
+	for (uint32_t i = 0; i < PFW_PROGRAMS; i++)
+		if (job->programs[i].program)
+			return job->programs[i].program;
+	return NULL;
+}
+
+uint32_t pfw_job_param_rank(const struct pfw_job *job, uint32_t param)
+{
+	const struct pfw_model *model = job->model;
+	uint32_t use = model->params[param].first_use;
+
+	return pfw_job_placement(job)->rank_of[model->uses[use].stage];
+}
+
+static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = job->cfg;
+	struct pfw_call_shape shape = {
+		.size = sizeof(shape),
+		.batch = generate ? 1 : cfg->pipeline.microbatch_size,
+		.act_dtype = PFW_F32,
+		.split = !generate && job->programs[PFW_PROGRAM_TRAIN].program &&
+			 job->programs[PFW_PROGRAM_TRAIN].program->splits,
+	};
+
+	shape.seq = (uint32_t)pfw_value_int(cfg->model.values, "context");
+	return pfw_model_open(cfg->model.plugin, cfg->model.values, &shape,
+			      cfg->pipeline.ranks * cfg->pipeline.chunks,
+			      cfg->pipeline.layout, &job->model, err);
+}
+
+static int compile(struct pfw_job *job, uint32_t which,
+		   struct pfw_schedule_plan *plan, struct pfw_error *err)
+{
+	struct pfw_compile how = {
+		.plan = plan,
+		.props = &job->props,
+		.slots = PFW_SLOTS_IDEAL,
+		.order_any = job->cfg->pipeline.order_any,
+		.forward_only = which != PFW_PROGRAM_TRAIN,
+	};
+
+	return pfw_program_compile(&how, &job->programs[which].program, err);
+}
+
+/* Training, and evaluation on the same placement; or generation alone. */
+static int open_programs(struct pfw_job *job, int generate,
+			 struct pfw_error *err)
+{
+	const struct pfw_config *cfg = job->cfg;
+	struct pfw_shape shape = {
+		.size = sizeof(shape),
+		.ranks = cfg->pipeline.ranks,
+		.chunks = cfg->pipeline.chunks,
+		.microbatches = cfg->pipeline.microbatches,
+	};
+	struct pfw_schedule_plan *plan, *forward = NULL;
+	uint32_t which = generate ? PFW_PROGRAM_GENERATE : PFW_PROGRAM_EVAL;
+	uint32_t m = generate ? 1 : (uint32_t)cfg->data.eval_batches;
+	int rc = pfw_schedule_plan_make(cfg->schedule.plugin,
+					cfg->schedule.values, &shape, &plan,
+					err);
+
+	if (rc)
+		return rc;
+	if (!generate)
+		rc = compile(job, PFW_PROGRAM_TRAIN, plan, err);
+	if (!rc && m)
+		rc = pfw_schedule_plan_forward(plan, m, &forward, err);
+	if (!rc && m)
+		rc = compile(job, which, forward, err);
+	pfw_schedule_plan_free(forward);
+	pfw_schedule_plan_free(plan);
+	return rc;
+}
+
+static int check_split(const struct pfw_job *job, struct pfw_error *err)
+{
+	const struct pfw_program *train =
+		job->programs[PFW_PROGRAM_TRAIN].program;
+
+	if (!train || !train->splits || job->model->ops->flags & PFW_STAGE_SPLITS)
+		return 0;
+	return pfw_error_set(err, EINVAL,
+			     "schedule %s takes the backward pass apart, which "
+			     "stage %s cannot: choose a schedule without I and W "
+			     "(1f1b, interleaved)",
+			     job->cfg->schedule.plugin->info.name,
+			     job->cfg->model.plugin->info.name);
+}
+
+int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
+		 struct pfw_error *err)
+{
+	struct pfw_job *job = calloc(1, sizeof(*job));
+	const struct pfw_transport_choice *t = &how->cfg->transport;
+	int rc;
+
+	if (!job)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	job->cfg = how->cfg;
+	job->steps = (uint64_t)how->cfg->run.steps;
+	job->init = how->cfg->run.init;
+	job->resume = how->cfg->run.resume;
+	job->props.size = sizeof(job->props);
+	t->transport.plugin->ops.transport.props(t->transport.values,
+						 &job->props);
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		t->filters[i].plugin->ops.transport.props(t->filters[i].values,
+							  &job->props);
+	rc = open_programs(job, how->generate, err);
+	if (!rc)
+		rc = open_model(job, how->generate, err);
+	if (!rc)
+		rc = check_split(job, err);
+	if (!rc)
+		rc = pfw_job_make_ties(job, err);
+	if (!rc)
+		rc = pfw_job_make_edges(job, err);
+	if (rc)
+		pfw_job_close(job);
+	else
+		*out = job;
+	return rc;
+}
+
+void pfw_job_close(struct pfw_job *job)
+{
+	if (!job)
+		return;
+	for (uint32_t i = 0; i < PFW_PROGRAMS; i++) {
+		free(job->programs[i].edge);
+		pfw_program_free(job->programs[i].program);
+	}
+	free(job->edges);
+	free(job->ties);
+	pfw_model_close(job->model);
+	free(job);
+}

@@ -1,0 +1,125 @@
+/*
+ * job.h: everything about a run that is the same on all ranks, made before the
+ * first rank starts: config, model, programs, edges, memory.
+ */
+#ifndef PFW_CORE_JOB_H
+#define PFW_CORE_JOB_H
+
+#include "data/data.h"
+#include "model/model.h"
+#include "schedule/program.h"
+#include "settings/config.h"
+
+#define PFW_PROGRAM_TRAIN 0u
+#define PFW_PROGRAM_EVAL 1u
+#define PFW_PROGRAM_GENERATE 2u
+#define PFW_PROGRAMS 3u
+#define PFW_PROGRAM_WARM_UP 3u /**< identity of the first messages alone */
+
+/** Bytes an edge's message needs at most, and slots for any program. */
+struct pfw_edge {
+	uint32_t from, to, kind;
+	uint32_t n_slots;
+	uint64_t slot_bytes;
+	uint32_t param; /**< PFW_CHANNEL_TIE: whose gradient, else PFW_NONE */
+};
+
+/** A program, and which edges its channels are. */
+struct pfw_job_program {
+	struct pfw_program *program; /**< NULL: this job has no such program */
+	uint32_t *edge;              /**< [n_channels] */
+};
+
+/** Where a parameter lives: one copy of the weights for each rank that uses it. */
+struct pfw_tie {
+	uint32_t param;
+	uint32_t use[2];  /**< indices in model->uses, in layer order */
+	uint32_t rank[2]; /**< may be equal */
+};
+
+/** Bytes of one rank, by what they are for. */
+struct pfw_rank_memory {
+	uint64_t weights, gradients, optimizer;
+	uint64_t saved;   /**< kept from F to B or W: peak, all buffers */
+	uint64_t work;
+	uint64_t slots;   /**< of the channels this rank receives from, and its
+			       own edges */
+};
+
+struct pfw_job {
+	const struct pfw_config *cfg;
+	struct pfw_model *model;
+	struct pfw_job_program programs[PFW_PROGRAMS];
+	struct pfw_edge *edges; /**< sorted by (from, to, kind, param) */
+	uint32_t n_edges;
+	struct pfw_tie *ties;
+	uint32_t n_ties;
+	struct pfw_transport_props props;
+	struct pfw_dataset *data;     /**< NULL: generation */
+	struct pfw_tokenizer *tokenizer;
+	const char *run_dir;          /**< NULL: nothing is written */
+	const char *resume;           /**< folder, or NULL */
+	const char *init;             /**< folder, or NULL */
+	const char *tokenizer_dir;    /**< NULL: no files to copy */
+	uint64_t steps;               /**< train until so many are done */
+	/* Generation. */
+	const int32_t *prompt;
+	uint32_t n_prompt, n_tokens;
+	double temperature;
+	uint32_t top_k;
+};
+
+/** What a job is made of; strings and objects are borrowed. */
+struct pfw_job_options {
+	const struct pfw_config *cfg;
+	int generate; /**< the generation program alone, batch 1 */
+};
+
+int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
+		 struct pfw_error *err);
+void pfw_job_close(struct pfw_job *job);
+
+/** Index in job->edges, PFW_NONE: no such edge. */
+uint32_t pfw_job_edge(const struct pfw_job *job, uint32_t from, uint32_t to,
+		      uint32_t kind, uint32_t param);
+/** The first rank, in rank order, that is given this parameter. */
+uint32_t pfw_job_param_rank(const struct pfw_job *job, uint32_t param);
+void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
+		    struct pfw_rank_memory *out);
+
+/** Tokens of one training step. */
+static inline uint64_t pfw_job_step_tokens(const struct pfw_job *job)
+{
+	return (uint64_t)job->cfg->pipeline.microbatches *
+	       job->model->shape.batch * job->model->shape.seq;
+}
+
+/** The train program, or whichever this job has: for placement. */
+const struct pfw_program *pfw_job_placement(const struct pfw_job *job);
+
+/* The scalar messages of NORM. */
+
+/** Rank to rank 0; `squares` in the order of the parameters the rank owns. */
+struct pfw_norm_report {
+	double loss;        /**< sum over tokens, last stage's rank */
+	uint64_t busy_ns;   /**< in F, B, I, W */
+	uint64_t first_ns;  /**< start of the first action, host's clock */
+	uint64_t last_ns;   /**< start of NORM */
+	double squares[];
+};
+
+/** Rank 0 to all: one decision, the same everywhere. */
+struct pfw_norm_decision {
+	double loss;        /**< mean per token */
+	double norm;        /**< of the whole gradient, before clipping */
+	float grad_scale;
+	int32_t skip;       /**< not finite: leave out the update */
+	int32_t stop;       /**< PFW_STOP_* */
+	uint32_t reserved;
+};
+
+#define PFW_STOP_NO 0
+#define PFW_STOP_ASKED 1
+#define PFW_STOP_NONFINITE 2
+
+#endif

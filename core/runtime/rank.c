@@ -1,0 +1,106 @@
+/* One rank, from its first breath to its last. */
+#include "runtime/rank.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+static int open_books(struct pfw_rank *rank, struct pfw_error *err)
+{
+	uint32_t n = rank->job->model->n_params;
+
+	rank->report = calloc(1, sizeof(*rank->report) + n * sizeof(double));
+	rank->squares = calloc(n + 1, sizeof(*rank->squares));
+	if (!rank->report || !rank->squares)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+static int run(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = open_books(rank, err);
+
+	if (!rc)
+		rc = pfw_rank_open_memory(rank, err);
+	if (!rc)
+		rc = pfw_rank_load(rank, err);
+	if (!rc)
+		rc = pfw_rank_connect(rank, err);
+	if (rc)
+		return rc;
+	if (rank->job->programs[PFW_PROGRAM_GENERATE].program)
+		return pfw_rank_generate(rank, err);
+	return pfw_rank_train(rank, err);
+}
+
+/* What the launcher's exit status will be, if this is the cause. */
+static int status_of(const struct pfw_rank *rank, int rc)
+{
+	switch (-rc) {
+	case ETIMEDOUT:
+		return PFW_EXIT_HUNG;
+	case EPIPE:
+	case ECANCELED:
+		return PFW_EXIT_DIED;
+	case EPROTO:
+		return PFW_EXIT_NETWORK;
+	case ENOMEM:
+		return PFW_EXIT_RESOURCES;
+	}
+	switch (atomic_load(&rank->boot->status->phase)) {
+	case PFW_PHASE_SAVING:
+		return PFW_EXIT_SAVE;
+	case PFW_PHASE_CONNECTING:
+		return PFW_EXIT_BOOT;
+	case PFW_PHASE_STARTING:
+		return rank->job->resume || rank->job->init ?
+			       PFW_EXIT_CHECKPOINT : PFW_EXIT_INTERNAL;
+	}
+	return PFW_EXIT_INTERNAL;
+}
+
+static int tell_failure(struct pfw_rank *rank, int rc,
+			const struct pfw_error *err)
+{
+	struct pfw_event event = {
+		.type = PFW_EVENT_FAIL,
+		.code = status_of(rank, rc),
+		.waiting = rc == -ETIMEDOUT || rc == -EPIPE,
+	};
+
+	/* Somebody else has told why. */
+	if (rc != -ECANCELED) {
+		snprintf(event.text, sizeof(event.text), "%s", err->text);
+		rank->boot->ops->tell(rank->boot, &event, NULL);
+	}
+	return event.code;
+}
+
+int pfw_rank_main(void *context, struct pfw_boot *boot)
+{
+	const struct pfw_job *job = context;
+	struct pfw_rank rank = {
+		.job = job,
+		.boot = boot,
+		.rank = boot->rank,
+		.computes_alone = boot->cores >= boot->ranks,
+		.evaluates = job->data && job->cfg->data.eval_every > 0 &&
+			     job->programs[PFW_PROGRAM_EVAL].program,
+	};
+	struct pfw_error err = { 0 };
+	int rc;
+
+	rank.state.seed = job->cfg->run.seed;
+	rc = run(&rank, &err);
+	if (rc)
+		rc = tell_failure(&rank, rc, &err);
+	else
+		atomic_store(&boot->status->phase, PFW_PHASE_ENDED);
+	pfw_rank_disconnect(&rank);
+	pfw_rank_close_memory(&rank);
+	free(rank.report);
+	free(rank.squares);
+	return rc;
+}

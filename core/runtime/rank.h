@@ -1,0 +1,173 @@
+/*
+ * rank.h: one rank at work: its device, memory, channels and programs.
+ *
+ * A rank is an object; several may run as threads of one process.
+ */
+#ifndef PFW_CORE_RANK_H
+#define PFW_CORE_RANK_H
+
+#include "launch/boot.h"
+#include "model/checkpoint.h"
+#include "runtime/job.h"
+
+/** One end of an edge, or both where it stays within the rank. */
+struct pfw_end {
+	const struct pfw_edge *edge;
+	const struct pfw_transport_ops *ops;
+	void *channel;
+	uint64_t sent, received; /**< for the life of the channel */
+	uint32_t arrived;        /**< in this run of the program */
+};
+
+/** One use of a parameter by this rank. */
+struct pfw_rank_use {
+	uint32_t use;   /**< index in model->uses */
+	uint32_t param;
+	uint64_t n;     /**< elements */
+	float *grad;
+};
+
+/** A parameter this rank holds: one copy of weights and moments. */
+struct pfw_rank_param {
+	uint32_t param;
+	uint32_t owned; /**< this rank counts it in the norm and saves it */
+	uint64_t n;
+	float *weight;
+	float *grad;    /**< after TIE: the whole gradient */
+	float *moment1, *moment2;
+};
+
+/** A stage on this rank. */
+struct pfw_rank_chunk {
+	uint32_t stage;
+	float **weights;  /**< [uses] */
+	float **grads;    /**< [uses] */
+	char **saved;     /**< [n_saved] */
+	uint32_t n_saved;
+};
+
+struct pfw_rank {
+	const struct pfw_job *job;
+	struct pfw_boot *boot;
+	uint32_t rank;
+	int computes_alone; /**< it has a core of its own */
+	int evaluates;      /**< there is a validation split and a wish */
+
+	/* device */
+	const struct pfw_device_ops *device_ops;
+	void *device_object, *queue;
+	struct pfw_device device;
+
+	/* transport and its filters, lowest first */
+	struct pfw_below layers[1 + PFW_MAX_FILTERS];
+	uint32_t n_layers;
+	struct pfw_address *addresses; /**< [ranks] */
+	struct pfw_end *ends;          /**< [job->n_edges]; channel NULL: not ours */
+
+	/* memory */
+	struct pfw_rank_chunk *chunks;
+	uint32_t n_chunks;
+	struct pfw_rank_use *uses;
+	uint32_t n_uses;
+	struct pfw_rank_param *params;
+	uint32_t n_params;
+	void *work;
+	void **blocks; /**< everything allocated on the device */
+	size_t n_blocks, blocks_capacity;
+	double *scalars; /**< device: [0] loss, [1...] squares */
+	float *grad_scale; /**< device */
+	int32_t *skip;     /**< device */
+
+	/* training */
+	struct pfw_train_state state;
+	struct pfw_loader *train, *valid;
+	int32_t *device_tokens, *device_targets; /**< NULL: host memory will do */
+
+	/* of the program that runs */
+	struct pfw_call_shape shape;
+	const int32_t *tokens, *targets; /**< [microbatches, batch, seq] */
+	float *logits;                   /**< generation, last stage */
+	uint64_t busy_ns, first_ns;
+	struct pfw_norm_report *report;  /**< host */
+	double *squares;                 /**< rank 0: [model->n_params] */
+	struct pfw_norm_decision decision;
+	double bubble;                   /**< rank 0, after NORM */
+};
+
+/** rank_main of struct pfw_launch; @p context is the struct pfw_job. */
+int pfw_rank_main(void *context, struct pfw_boot *boot);
+
+/* memory.c: device, weights, buffers */
+int pfw_rank_open_memory(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_close_memory(struct pfw_rank *rank);
+/** Zeroed device memory that lives as long as the rank. */
+int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
+		   struct pfw_error *err);
+/** Initial weights, or those of job->init, or all that job->resume holds. */
+int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
+/** Device memory to host memory, done on return. */
+int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,
+		  uint64_t bytes, struct pfw_error *err);
+
+/* connect.c: transport, channels, first messages */
+int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_disconnect(struct pfw_rank *rank);
+
+/* channel.c: waiting, with a deadline, an ear for aborts and a status */
+
+/** What a wait is for; said when it is asked for or fails. */
+struct pfw_awaited {
+	uint32_t type, stage, microbatch;
+};
+/** Until the edge has delivered message @p index of this run, checking each. */
+int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
+		    uint32_t program, const struct pfw_channel *channel,
+		    uint32_t index, struct pfw_error *err);
+/** The next message of an edge without a plan (scalars, ties). */
+int pfw_end_receive_next(struct pfw_rank *rank, struct pfw_end *end,
+			 uint32_t program, const struct pfw_awaited *what,
+			 uint64_t bytes, const void **data, uint32_t *slot,
+			 struct pfw_error *err);
+int pfw_end_acquire(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		    const struct pfw_awaited *what, struct pfw_error *err);
+int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
+		 uint32_t slot, uint64_t bytes, uint32_t stage,
+		 uint32_t microbatch, struct pfw_error *err);
+int pfw_end_release(struct pfw_end *end, uint32_t slot, struct pfw_error *err);
+/** A whole message on an edge without a plan, copied from @p data. */
+int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
+		      uint32_t program, const struct pfw_awaited *what,
+		      const void *data, uint64_t bytes, struct pfw_error *err);
+
+/* engine.c */
+
+/** Runs a program once; leaves every slot free. */
+int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
+		 struct pfw_error *err);
+
+/* update.c: TIE, OPT; norm.c: NORM */
+int pfw_rank_tie(struct pfw_rank *rank, struct pfw_error *err);
+/** Sets rank->decision; at rank 0 rank->bubble too. */
+int pfw_rank_norm(struct pfw_rank *rank, struct pfw_error *err);
+int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err);
+/** Learning rate of update number @p update (from 0). */
+double pfw_learning_rate(const struct pfw_config *cfg, uint64_t steps,
+			 uint64_t update);
+
+/* train.c, evaluate.c, generate.c, save.c */
+int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err);
+int pfw_rank_evaluate(struct pfw_rank *rank, struct pfw_error *err);
+int pfw_rank_generate(struct pfw_rank *rank, struct pfw_error *err);
+int pfw_rank_save(struct pfw_rank *rank, struct pfw_error *err);
+
+/** Until when a boot call may wait. */
+uint64_t pfw_rank_deadline(const struct pfw_rank *rank);
+
+static inline uint32_t pfw_rank_last(const struct pfw_rank *rank)
+{
+	const struct pfw_program *p = pfw_job_placement(rank->job);
+
+	return p->rank_of[p->stages - 1];
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* TIE and OPT: gradients of tied parameters are added, weights change. */
+#include <errno.h>
+#include <math.h>
+
+#include "runtime/rank.h"
+
+static struct pfw_rank_use *use_of(struct pfw_rank *rank, uint32_t use)
+{
+	for (uint32_t i = 0; i < rank->n_uses; i++)
+		if (rank->uses[i].use == use)
+			return &rank->uses[i];
+	return NULL;
+}
+
+/* Both uses are here. */
+static void tie_at_home(struct pfw_rank *rank, const struct pfw_tie *tie)
+{
+	struct pfw_rank_use *first = use_of(rank, tie->use[0]);
+	struct pfw_rank_use *second = use_of(rank, tie->use[1]);
+
+	rank->device.kernels->add(rank->queue, first->grad, first->grad,
+				  second->grad, first->n);
+}
+
+/* One use is here: each sends its own and adds the two in layer order. */
+static int tie_across(struct pfw_rank *rank, const struct pfw_tie *tie,
+		      struct pfw_error *err)
+{
+	uint32_t mine = tie->rank[1] == rank->rank, peer = tie->rank[!mine];
+	struct pfw_rank_use *u = use_of(rank, tie->use[mine]);
+	uint32_t out = pfw_job_edge(rank->job, rank->rank, peer,
+				    PFW_CHANNEL_TIE, tie->param);
+	uint32_t in = pfw_job_edge(rank->job, peer, rank->rank, PFW_CHANNEL_TIE,
+				   tie->param);
+	const struct pfw_awaited what = { PFW_TIE, PFW_NONE, PFW_NONE };
+	const void *theirs;
+	uint32_t slot;
+	int rc;
+
+	rc = pfw_end_send_next(rank, &rank->ends[out], PFW_PROGRAM_TRAIN, &what,
+			       u->grad, u->n * sizeof(float), err);
+	if (!rc)
+		rc = pfw_end_receive_next(rank, &rank->ends[in],
+					  PFW_PROGRAM_TRAIN, &what,
+					  u->n * sizeof(float), &theirs, &slot,
+					  err);
+	if (rc)
+		return rc;
+	rank->device.kernels->add(rank->queue, u->grad,
+				  mine ? theirs : u->grad,
+				  mine ? u->grad : theirs, u->n);
+	return pfw_end_release(&rank->ends[in], slot, err);
+}
+
+int pfw_rank_tie(struct pfw_rank *rank, struct pfw_error *err)
+{
+	for (uint32_t i = 0; i < rank->job->n_ties; i++) {
+		const struct pfw_tie *tie = &rank->job->ties[i];
+		int first = tie->rank[0] == rank->rank;
+		int second = tie->rank[1] == rank->rank;
+		int rc = 0;
+
+		if (first && second)
+			tie_at_home(rank, tie);
+		else if (first || second)
+			rc = tie_across(rank, tie, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Linear warm-up, then half a cosine down to min_lr (arXiv 1608.03983). */
+double pfw_learning_rate(const struct pfw_config *cfg, uint64_t steps,
+			 uint64_t update)
+{
+	double warmup = (double)cfg->optimizer.warmup;
+	double lr = cfg->optimizer.lr, low = cfg->optimizer.min_lr;
+	double end = cfg->optimizer.decay_steps ?
+			     (double)cfg->optimizer.decay_steps : (double)steps;
+	double t = (double)update, share;
+
+	if (t < warmup)
+		return lr * (t + 1) / warmup;
+	if (end <= warmup)
+		return lr;
+	share = (t - warmup) / (end - warmup);
+	if (share > 1)
+		share = 1;
+	return low + 0.5 * (lr - low) * (1 + cos(acos(-1.0) * share));
+}
+
+int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = rank->job->cfg;
+	const struct pfw_norm_decision *d = &rank->decision;
+	double t = (double)rank->state.updates + 1;
+	struct pfw_adamw a = {
+		.size = sizeof(a),
+		.lr = (float)pfw_learning_rate(cfg, rank->job->steps,
+					       rank->state.updates),
+		.beta1 = (float)cfg->optimizer.beta1,
+		.beta2 = (float)cfg->optimizer.beta2,
+		.epsilon = (float)cfg->optimizer.epsilon,
+		.correction1 = (float)(1 - pow(cfg->optimizer.beta1, t)),
+		.correction2 = (float)(1 - pow(cfg->optimizer.beta2, t)),
+		.grad_scale = rank->grad_scale,
+		.skip = rank->skip,
+	};
+	int rc;
+
+	rc = rank->device_ops->copy(rank->queue, rank->grad_scale,
+				    &d->grad_scale, sizeof(float), PFW_COPY_IN,
+				    err);
+	if (!rc)
+		rc = rank->device_ops->copy(rank->queue, rank->skip, &d->skip,
+					    sizeof(int32_t), PFW_COPY_IN, err);
+	for (uint32_t i = 0; !rc && i < rank->n_params; i++) {
+		const struct pfw_rank_param *p = &rank->params[i];
+		uint32_t flags = rank->job->model->params[p->param].info.flags;
+
+		a.n = p->n;
+		a.weight = p->weight;
+		a.grad = p->grad;
+		a.m = p->moment1;
+		a.v = p->moment2;
+		a.weight_decay = flags & PFW_PARAM_DECAY ?
+					 (float)cfg->optimizer.weight_decay : 0;
+		rank->device.kernels->adamw(rank->queue, &a);
+	}
+	rank->state.updates += !d->skip;
+	return rc;
+}
