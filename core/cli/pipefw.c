@@ -14,6 +14,8 @@ static const struct command {
 } commands[] = {
 	{ "run", "FILE", "trains what a config file describes", pfw_cli_run },
 	{ "generate", "DIR", "text from a saved model", pfw_cli_generate },
+	{ "schedule", "NAME -p P -m M", "a schedule's timeline and figures",
+	  pfw_cli_schedule },
 	{ "list", "[KIND]", "plugins that are found, and why some cannot run",
 	  pfw_cli_list },
 	{ "describe", "PLUGIN|GROUP", "options of a plugin or of a config group",

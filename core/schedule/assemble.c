@@ -26,7 +26,6 @@ struct assembly {
 	struct saved saved;
 	uint32_t *slot_of;         /* [n_messages] */
 	unsigned char *summed;     /* [stages] */
-	int forward_only;
 };
 
 static void number_slots(struct assembly *a)
@@ -172,7 +171,7 @@ static void fill_op(struct assembly *a, const struct pfw_node *node,
 		op->flags |= PFW_RELEASE_INPUT;
 	if (node->release[1] != PFW_NONE)
 		op->flags |= PFW_RELEASE_GRAD;
-	if (a->forward_only || node->type == PFW_BACKWARD ||
+	if (a->low->forward_only || node->type == PFW_BACKWARD ||
 	    node->type == PFW_BACKWARD_WEIGHT) {
 		op->flags |= PFW_RELEASE_SAVED;
 		saved_give(a, node, op->saved);
@@ -192,7 +191,7 @@ static void fill_rank(struct assembly *a, uint32_t r)
 	rank->ops[rank->n++] = blank_op(PFW_LOAD);
 	for (uint32_t i = low->first[r]; i < low->first[r + 1]; i++)
 		fill_op(a, &low->nodes[i], rank, &rank->ops[rank->n++]);
-	for (size_t i = 0; !a->forward_only && i < 3; i++)
+	for (size_t i = 0; !low->forward_only && i < 3; i++)
 		rank->ops[rank->n++] = blank_op(after[i]);
 }
 
@@ -269,7 +268,7 @@ static struct pfw_program *allocate(const struct pfw_lowered *low)
 }
 
 int pfw_program_assemble(const struct pfw_lowered *low,
-			 const struct pfw_slot_counts *counts, int forward_only,
+			 const struct pfw_slot_counts *counts,
 			 struct pfw_program **out, struct pfw_error *err)
 {
 	size_t stages = low->plan->stages;
@@ -278,7 +277,6 @@ int pfw_program_assemble(const struct pfw_lowered *low,
 		.low = low,
 		.slots = counts->planned,
 		.prog = allocate(low),
-		.forward_only = forward_only,
 	};
 	int rc = 0;
 

@@ -13,7 +13,7 @@ struct pfw_slot_counts {
 };
 
 int pfw_program_assemble(const struct pfw_lowered *low,
-			 const struct pfw_slot_counts *counts, int forward_only,
+			 const struct pfw_slot_counts *counts,
 			 struct pfw_program **out, struct pfw_error *err);
 
 #endif

@@ -112,8 +112,7 @@ int pfw_program_compile(const struct pfw_compile *how, struct pfw_program **out,
 	if (!rc)
 		rc = prove(how, &low, &cost, &counts, err);
 	if (!rc)
-		rc = pfw_program_assemble(&low, &counts, how->forward_only, out,
-					  err);
+		rc = pfw_program_assemble(&low, &counts, out, err);
 	counts_clear(&counts);
 	pfw_lowered_clear(&low);
 	pfw_durations_clear(&cost);

@@ -38,6 +38,7 @@ struct pfw_lane {
 struct pfw_lowered {
 	const struct pfw_schedule_plan *plan;
 	uint32_t n_nodes, n_lanes, n_messages;
+	int forward_only;         /**< F is the last to use its input */
 	uint32_t *first;          /**< [ranks + 1]: nodes of each rank */
 	struct pfw_node *nodes;   /**< [n_nodes] */
 	struct pfw_lane *lanes;   /**< [n_lanes], by (from, to, kind) */

@@ -15,7 +15,6 @@ struct lowering {
 	struct boundary *at;  /* [stages]; [0] is not used */
 	uint32_t *fill;       /* [n_lanes]: messages or releases so far */
 	uint32_t *held;       /* [n_lanes] */
-	int forward_only;
 };
 
 static int lane_compare(const void *a, const void *b)
@@ -53,7 +52,7 @@ static void make_lanes(struct lowering *l)
 			.from = below, .to = above,
 			.kind = PFW_CHANNEL_ACTIVATION,
 		};
-		if (!l->forward_only)
+		if (!low->forward_only)
 			low->lanes[n++] = (struct pfw_lane){
 				.from = above, .to = below,
 				.kind = PFW_CHANNEL_GRADIENT,
@@ -80,7 +79,7 @@ static void make_lanes(struct lowering *l)
 
 		l->at[s].activation = lane_find(low, below, above,
 						PFW_CHANNEL_ACTIVATION);
-		if (!l->forward_only)
+		if (!low->forward_only)
 			l->at[s].gradient = lane_find(low, above, below,
 						      PFW_CHANNEL_GRADIENT);
 	}
@@ -152,14 +151,14 @@ static void make_releases(struct lowering *l)
 
 		if (s > 0)
 			input = low->activation[(size_t)(s - 1) * m + b];
-		if (s < last && !l->forward_only)
+		if (s < last && !low->forward_only)
 			grad = low->gradient[(size_t)(s + 1) * m + b];
 		if (node->type == PFW_FORWARD && input != PFW_NONE)
 			take(l, i, input);
 		if (goes_back(node->type) && grad != PFW_NONE)
 			take(l, i, grad);
 		if (node->type != PFW_BACKWARD_INPUT &&
-		    (node->type != PFW_FORWARD || l->forward_only)) {
+		    (node->type != PFW_FORWARD || low->forward_only)) {
 			if (input != PFW_NONE)
 				release(l, i, 0, input);
 			if (grad != PFW_NONE)
@@ -218,8 +217,8 @@ static int allocate(struct pfw_lowered *low, size_t max_lanes)
 int pfw_lower(const struct pfw_schedule_plan *plan, int forward_only,
 	      struct pfw_lowered *out, struct pfw_error *err)
 {
-	struct pfw_lowered low = { .plan = plan };
-	struct lowering l = { .low = &low, .forward_only = forward_only };
+	struct pfw_lowered low = { .plan = plan, .forward_only = forward_only };
+	struct lowering l = { .low = &low };
 	size_t max_lanes = (size_t)(plan->stages - 1) * (forward_only ? 1 : 2);
 
 	for (uint32_t r = 0; r < plan->ranks; r++)

@@ -1,0 +1,94 @@
+#include "cli/schedule_summary.h"
+
+#include <stdio.h>
+
+/* As many ranks as a line shows one by one. */
+#define RANKS_SHOWN 16u
+
+static void print_times(const struct pfw_schedule_args *args,
+			const struct pfw_simulation *sim)
+{
+	double step = (double)sim->step_time / args->unit;
+	double ideal = (double)sim->busy / sim->ranks / args->unit;
+	double whole = (double)sim->step_time * sim->ranks / 100;
+	int64_t warm_up = 0, steady = 0, cool_down = 0;
+
+	for (uint32_t r = 0; r < sim->ranks; r++) {
+		warm_up += sim->rank[r].warm_up;
+		steady += sim->rank[r].steady;
+		cool_down += sim->rank[r].cool_down;
+	}
+	printf("\nstep         %.6g %s; %.6g if no rank were ever idle\n", step,
+	       args->unit_name, ideal);
+	printf("bubble       %.1f %% of the step (of the longest span %.1f %%; "
+	       "idle over ideal %.1f %%)\n",
+	       100 * pfw_simulation_bubble(sim),
+	       100 * pfw_simulation_span_bubble(sim),
+	       100 * pfw_simulation_ratio(sim));
+	if (whole > 0)
+		printf("             warm-up %.1f %%, steady %.1f %%, cool-down "
+		       "%.1f %%\n", (double)warm_up / whole,
+		       (double)steady / whole, (double)cool_down / whole);
+}
+
+static void print_peaks(const struct pfw_simulation *sim)
+{
+	uint32_t least = 0, most = 0;
+
+	fputs("activations  at most ", stdout);
+	for (uint32_t r = 0; r < sim->ranks; r++) {
+		if (sim->rank[r].peak < sim->rank[least].peak)
+			least = r;
+		if (sim->rank[r].peak > sim->rank[most].peak)
+			most = r;
+		if (sim->ranks <= RANKS_SHOWN)
+			printf("%s%.4g", r ? " " : "",
+			       (double)sim->rank[r].peak / sim->chunks);
+	}
+	if (sim->ranks > RANKS_SHOWN)
+		printf("%.4g (rank %u) to %.4g (rank %u)",
+		       (double)sim->rank[least].peak / sim->chunks, least,
+		       (double)sim->rank[most].peak / sim->chunks, most);
+	puts(sim->ranks > 1 && sim->ranks <= RANKS_SHOWN ?
+	     " micro-batches held, rank by rank" : " micro-batches held");
+}
+
+static uint32_t most_slots(const struct pfw_program *prog, uint32_t kind,
+			   int ideal)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < prog->n_channels; i++) {
+		const struct pfw_channel *c = &prog->channels[i];
+		uint32_t n = ideal ? c->least_ideal : c->least_live;
+
+		if (c->kind == kind && n > most)
+			most = n;
+	}
+	return most;
+}
+
+static void print_slots(const struct pfw_schedule_args *args,
+			const struct pfw_program *prog)
+{
+	if (!prog->n_channels)
+		return;
+	printf("slots        %u for activations and %u for gradients, to lose "
+	       "no time\n             %u and %u, to live at all%s\n",
+	       most_slots(prog, PFW_CHANNEL_ACTIVATION, 1),
+	       most_slots(prog, PFW_CHANNEL_GRADIENT, 1),
+	       most_slots(prog, PFW_CHANNEL_ACTIVATION, 0),
+	       most_slots(prog, PFW_CHANNEL_GRADIENT, 0),
+	       args->costs_given ? "" : " (a hop taken as 0.1 F)");
+}
+
+void pfw_schedule_summary(const struct pfw_schedule_args *args,
+			  const struct pfw_program *prog,
+			  const struct pfw_simulation *sim)
+{
+	print_times(args, sim);
+	print_peaks(sim);
+	print_slots(args, prog);
+	printf("messages     %llu between ranks in a step\n",
+	       (unsigned long long)sim->messages);
+}

@@ -1,0 +1,33 @@
+/*
+ * draw.h: a simulated step as people and programs read it.
+ */
+#ifndef PFW_CORE_DRAW_H
+#define PFW_CORE_DRAW_H
+
+#include <stdio.h>
+
+#include "schedule/simulate.h"
+
+struct pfw_draw_style {
+	uint32_t width; /**< columns that fit */
+	int colour;     /**< escape sequences may be used */
+	int utf8;       /**< box drawing may be used */
+	double unit;    /**< ns that the time axis counts as one */
+};
+
+/**
+ * The timeline, a row for each rank: all actions by name, in blocks below each
+ * other, or, where those would be too many, one picture scaled to the width.
+ */
+int pfw_draw_text(const struct pfw_simulation *sim,
+		  const struct pfw_draw_style *style, FILE *to,
+		  struct pfw_error *err);
+
+/**
+ * PyTorch's compute-only form: a row for each rank, a cell for each action, no
+ * header, no idle cells.
+ */
+int pfw_write_csv(const struct pfw_schedule_plan *plan, FILE *to,
+		  struct pfw_error *err);
+
+#endif

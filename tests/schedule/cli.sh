@@ -1,0 +1,83 @@
+# pipefw schedule: what it draws, writes and refuses.
+set -u
+fails=0
+unset NO_COLOR COLUMNS
+LC_ALL=C
+export LC_ALL
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+
+# same NAME WANT GOT
+same() {
+	if [ "$2" != "$3" ]; then
+		printf '%s\n--- want\n%s\n--- got\n%s\n' "$1" "$2" "$3"
+		fails=$((fails + 1))
+	fi
+}
+
+# refused STATUS WORDS ARG...: nothing on stdout, one sentence on stderr
+refused() {
+	want=$1 words=$2
+	shift 2
+	./pipefw schedule "$@" >"$tmp/out" 2>"$tmp/err"
+	got=$?
+	same "status of: $*" "$want" "$got"
+	same "stdout of: $*" "" "$(cat "$tmp/out")"
+	case $(cat "$tmp/err") in
+	*"$words"*) ;;
+	*) same "sentence of: $*" "$words" "$(cat "$tmp/err")" ;;
+	esac
+}
+
+same "csv" "0F0,0F1,2F0,2F1,2B0,2B1,0B0,0B1
+1F0,1F1,3F0,3F1,3B0,3B1,1B0,1B1" \
+	"$(./pipefw schedule breadth-first -p 2 -v 2 -m 2 --format csv)"
+
+same "picture" "time    0              5
+rank 0 |F0|F1|     |B0   |  |B1   |
+rank 1 |  |F0|B0   |F1|B1   |" \
+	"$(./pipefw schedule 1f1b -p 2 -m 2 | sed -n '4,6p')"
+
+COLUMNS=60 ./pipefw schedule 1f1b -p 4 -m 8 >"$tmp/narrow"
+same "lines of a timeline wider than 60 columns" "" \
+	"$(grep '^\(rank\|time\)' "$tmp/narrow" | grep '^.\{61\}')"
+same "blocks" 2 "$(grep -c '^rank 0' "$tmp/narrow")"
+./pipefw schedule breadth-first -p 8 -v 4 -m 32 >"$tmp/scaled"
+same "one block when scaled" 1 "$(grep -c '^rank 0' "$tmp/scaled")"
+same "colour in a file" 0 "$(grep -c "$(printf '\033')" "$tmp/narrow")"
+same "bubble" 1 "$(grep -c '^bubble *27.3 % of the step' "$tmp/narrow")"
+
+if script -qec true /dev/null >/dev/null 2>&1; then
+	script -qec './pipefw schedule gpipe -p 2 -m 2' /dev/null >"$tmp/tty"
+	same "no colour on a terminal" yes \
+		"$(grep -q "$(printf '\033\\[')" "$tmp/tty" && echo yes)"
+	script -qec 'NO_COLOR=1 ./pipefw schedule gpipe -p 2 -m 2' /dev/null \
+		>"$tmp/tty"
+	same "colour in spite of NO_COLOR" 0 \
+		"$(grep -c "$(printf '\033\\[')" "$tmp/tty")"
+else
+	echo "no script(1): colour on a terminal is not tried"
+fi
+
+refused 2 'which schedule' -p 2 -m 2
+refused 2 '-p is missing' gpipe -m 2
+refused 2 '-m is missing' gpipe -p 2
+refused 2 'integer from 1 to 67108864, found "0"' gpipe -p 0 -m 2
+refused 2 'found "99999999999999999999"' gpipe -p 99999999999999999999 -m 2
+refused 2 'p*v*m may be at most' gpipe -p 9999 -m 9999
+refused 2 'is no option' gpipe -p 2 -m 2 --frobnicate
+refused 2 '--format must be' gpipe -p 2 -m 2 --format png
+refused 2 'use v=1' gpipe -p 2 -v 2 -m 2
+refused 2 'use group = 5, or m=8 or m=10' interleaved -p 4 -v 2 -m 9
+refused 2 'has no option "grop"; did you mean "group"' \
+	interleaved -p 4 -v 2 -m 8 --set grop=4
+refused 2 'such as 1.5 or 30us, found "fast"' gpipe -p 2 -m 2 --hop fast
+refused 2 'found "G=1"' gpipe -p 2 -m 2 --cost F=1,G=1
+refused 2 'one schedule at a time' gpipe 1f1b -p 2 -m 2
+refused 3 'there is no schedule "gpip"' gpip -p 2 -m 2
+
+if [ -e /dev/full ]; then
+	./pipefw schedule gpipe -p 2 -m 2 >/dev/full 2>"$tmp/err"
+	same "status on a full disk" 11 $?
+fi
+exit $((fails > 0))
