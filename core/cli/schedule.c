@@ -193,7 +193,7 @@ int pfw_cli_schedule(int argc, char **argv)
 	close_job(&job);
 	if (!rc)
 		return PFW_EXIT_OK;
-	fprintf(stderr, "pipefw: %s\n", err.text);
+	fprintf(stderr, "pipefw schedule: %s\n", err.text);
 	return rc == -ENOMEM || rc == -ENOSPC || rc == -EIO ? PFW_EXIT_RESOURCES
 							    : status;
 }

@@ -187,7 +187,7 @@ int pfw_schedule_plan_make(const struct pfw_loaded *schedule,
 			pfw_schedule_plan_free(plan);
 	}
 	if (rc) {
-		pfw_error_prefix(err, "schedule %s: ", schedule->info.name);
+		pfw_error_prefix(err, "%s: ", schedule->info.name);
 		return rc;
 	}
 	*out = plan;
