@@ -37,8 +37,9 @@ PFW_BEGIN_DECLS
 #define PFW_OPT_CHOICE 5u /**< a string, one of `choices` ("a|b|c") */
 #define PFW_OPT_FLOATS 6u /**< a list of numbers; default "0.9 0.95" */
 
-/** A path (PFW_OPT_STRING): the core makes it absolute, from the folder of the
- *  config file, or on a command line from the working directory. */
+/** A path (PFW_OPT_STRING): the core makes one that is given absolute, from the
+ *  folder of the config file, or on a command line from the working directory.
+ *  A default stays as it is. */
 #define PFW_OPTION_PATH 1u
 
 /**
@@ -88,7 +89,8 @@ struct pfw_plugin {
 				    own size (size_t) */
 };
 
-/** Version string of plugins that live in this tree; others define their own. */
+/** Version string of plugins that live in this tree; others define their own
+ *  before they include this header. */
 #ifndef PFW_PLUGIN_VERSION
 #define PFW_PLUGIN_VERSION "0"
 #endif

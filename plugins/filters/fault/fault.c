@@ -27,7 +27,7 @@ static const struct pfw_option options[] = {
 	  .help = "share of the messages that are hit by chance" },
 	{ .name = "seed", .type = PFW_OPT_INT, .def = "1",
 	  .help = "what the chance depends on" },
-	{ .name = "trigger", .type = PFW_OPT_STRING,
+	{ .name = "trigger", .type = PFW_OPT_STRING, .flags = PFW_OPTION_PATH,
 	  .help = "file: while it is there every message is hit" },
 	{ .name = "rank", .type = PFW_OPT_INT, .max = 1e9,
 	  .help = "the one rank whose messages are hit; all, unless given" },

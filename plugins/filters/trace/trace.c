@@ -15,8 +15,8 @@
 #include <string.h>
 
 static const struct pfw_option options[] = {
-	{ .name = "file", .type = PFW_OPT_STRING, .def = "transport-trace",
-	  .help = "where to: FILE.RANK.csv, relative to the working directory" },
+	{ .name = "file", .type = PFW_OPT_STRING, .flags = PFW_OPTION_PATH,
+	  .def = "transport-trace", .help = "where to: FILE.RANK.csv" },
 	{ .name = "events", .type = PFW_OPT_INT, .def = "65536", .min = 1, .max = 1e9,
 	  .help = "how many of the last events of each channel's end are kept" },
 };
