@@ -1,0 +1,514 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "tiny_model.h"
+#include "tmpdir.h"
+
+static char note[2048];
+static struct pfw_error err;
+
+/** The step that a run's folder gives, all of it; 0: none. */
+static uint64_t step_in(const char *dir)
+{
+	struct pfw_train_state state = { 0 };
+
+	note[0] = err.text[0] = '\0';
+	return tiny_is_whole(dir, &state, note, sizeof(note), &err) ? state.step :
+								      0;
+}
+
+/** The folder is taken off where the sentence begins with it. */
+static const char *sentence(void)
+{
+	size_t n = strlen(tmp_dir);
+
+	return strncmp(err.text, tmp_dir, n) ? err.text : err.text + n + 1;
+}
+
+static void save(uint64_t step)
+{
+	CU_ASSERT_EQUAL_FATAL(tiny_save(tmp_dir, step, &err), 0);
+}
+
+static void damage(const char *name, const char *text)
+{
+	tmp_write(name, text, strlen(text));
+}
+
+static void saved_and_read(void)
+{
+	char target[64] = "";
+
+	tmp_make();
+	save(7);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 7);
+	CU_ASSERT_STRING_EQUAL(note, "");
+	CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-7")), 7);
+	CU_ASSERT_EQUAL(step_in(tmp_path("latest")), 7);
+	CU_ASSERT_EQUAL(readlink(tmp_path("model"), target, sizeof(target)), 12);
+	CU_ASSERT_STRING_EQUAL(target, "latest/model");
+	CU_ASSERT_EQUAL(access(tmp_path("state/optimizer.safetensors"), R_OK), 0);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-7.tmp"), F_OK), -1);
+	tmp_remove();
+}
+
+static void two_are_kept(void)
+{
+	tmp_make();
+	for (uint64_t step = 1; step <= 4; step++)
+		save(step);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 4);
+	CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-3")), 3);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-2"), F_OK), -1);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-1"), F_OK), -1);
+	/* back to an earlier step: what is kept is what was saved last */
+	save(2);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 2);
+	CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-4")), 4);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-3"), F_OK), -1);
+	/* the same step once more */
+	save(2);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 2);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-2.tmp"), F_OK), -1);
+	pfw_checkpoint_clear(tmp_dir);
+	CU_ASSERT_EQUAL(rmdir(tmp_dir), 0);
+}
+
+/** The files of a model's folder, one after the other. */
+static char *model_bytes(const char *run, size_t *len)
+{
+	static const char *const names[] = { "model/model.safetensors",
+					     "model/config.json" };
+	char path[PATH_MAX], *all = NULL, *text;
+	size_t n;
+
+	*len = 0;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_FATAL(!pfw_path_join(path, sizeof(path), run, names[i],
+					       NULL));
+		CU_ASSERT_FATAL(!pfw_file_load(path, 1 << 20, &text, &n, NULL));
+		all = realloc(all, *len + n);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+		memcpy(all + *len, text, n);
+		*len += n;
+		free(text);
+	}
+	return all;
+}
+
+static void equal_bytes(void)
+{
+	char *a, *b;
+	size_t n, m;
+
+	tmp_make();
+	CU_ASSERT_FATAL(!mkdir(tmp_path("other"), 0700));
+	save(3);
+	CU_ASSERT_FATAL(!tiny_save(tmp_path("other"), 2, NULL));
+	CU_ASSERT_FATAL(!tiny_save(tmp_path("other"), 3, NULL));
+	a = model_bytes(tmp_dir, &n);
+	b = model_bytes(tmp_path("other"), &m);
+	CU_ASSERT(n == m && !memcmp(a, b, n));
+	free(a);
+	free(b);
+	tmp_remove();
+}
+
+/* 28: sizes, .tmp, a part that is missing: the one before is read, said so. */
+static void damaged_latest(void)
+{
+	static const char *const parts[] = {
+		"state/state.json", "state/optimizer.safetensors",
+		"model/model.safetensors", "model/config.json",
+	};
+
+	for (int i = 0; i < 4; i++) {
+		tmp_make();
+		save(1);
+		save(2);
+		CU_ASSERT_FATAL(!unlink(tmp_path(parts[i])));
+		CU_ASSERT_EQUAL(step_in(tmp_dir), 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(note, "the latest checkpoint cannot be read ("));
+		CU_ASSERT_PTR_NOT_NULL(strstr(note, "): going back to step 1"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(note, parts[i]));
+		/* the damaged one does not push out the whole one */
+		save(3);
+		CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-1")), 1);
+		CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-2"), F_OK), -1);
+		tmp_remove();
+	}
+}
+
+static void refusals(void)
+{
+	tmp_make();
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
+	CU_ASSERT_STRING_EQUAL(sentence(),
+			       "state/state.json: cannot open it: No such file or directory");
+	save(5);
+	CU_ASSERT_FATAL(!truncate(tmp_path("model/model.safetensors"), 300));
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ": no checkpoint can be read: "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "model/model.safetensors: has 300 bytes, state.json tells of "));
+	damage("state/state.json", "{\"format\": 2}");
+	CU_ASSERT_EQUAL(step_in(tmp_path("latest")), 0);
+	CU_ASSERT_STRING_EQUAL(sentence(),
+			       "latest/state/state.json: format 2, this pipefw reads 1");
+	damage("state/state.json", "{\"format\": 1, \"step\": -1}");
+	CU_ASSERT_EQUAL(step_in(tmp_path("latest")), 0);
+	CU_ASSERT_STRING_EQUAL(sentence(),
+			       "latest/state/state.json: \"step\" is a number where a whole number from 0 to 2^64 - 1 belongs");
+	unlink(tmp_path("latest"));
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
+	tmp_remove();
+}
+
+/** A folder with a tensor for each name; the third's last dimension is given. */
+static const char *foreign(const char *const *names, size_t n, uint64_t last)
+{
+	const uint64_t all[][PFW_MAX_DIMS] = { { 2, 3 }, { 3 }, { 4, last },
+					       { 1 }, { 1 } };
+	const uint32_t n_dims[] = { 2, 1, 2, 1, 1 };
+	uint64_t offsets[TINY_PARAMS + 2], bytes;
+	char *header, *file;
+	size_t len;
+
+	CU_ASSERT_FATAL(!pfw_st_header(names, n_dims, all, n, &header, &len,
+				       offsets, &bytes, NULL));
+	file = calloc(1, bytes);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	memcpy(file, header, len);
+	tmp_write("model.safetensors", file, bytes);
+	free(file);
+	free(header);
+	return tmp_dir;
+}
+
+static const char *weights_refusal(const char *dir)
+{
+	struct pfw_checkpoint_reader *r;
+
+	err.text[0] = '\0';
+	if (!pfw_checkpoint_open_reader(dir, &tiny_model, NULL, &r, &err))
+		pfw_checkpoint_close_reader(r);
+	return *err.text ? sentence() : "";
+}
+
+/* 25, 26: names and shapes are the model's, each once. */
+static void foreign_weights(void)
+{
+	const char *names[] = { "w", "b", "old.e", "mask", "odd" };
+
+	tmp_make();
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 3, 1)), "");
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 4, 1)), "");
+	CU_ASSERT_STRING_EQUAL(weights_refusal(tmp_path("model.safetensors")), "");
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 5, 1)),
+			       " tensor \"odd\" is no parameter of the model");
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 3, 2)),
+			       " tensor \"old.e\" is 4 x 2, the model's is 4 x 1");
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 2, 1)),
+			       " the parameter \"e\" is missing");
+	names[3] = "e";
+	CU_ASSERT_STRING_EQUAL(weights_refusal(foreign(names, 4, 1)),
+			       " tensors \"e\" and \"old.e\" are the same parameter");
+	tmp_remove();
+}
+
+static int set_option(void *ctx, const char *name, const char *value,
+		      struct pfw_error *e)
+{
+	(void)e;
+	snprintf(ctx, 32, "%s=%s", name, value);
+	return 0;
+}
+
+static void config(void)
+{
+	char dir[PATH_MAX], tokenizer[16] = "?", option[32] = "";
+
+	tmp_make();
+	save(1);
+	CU_ASSERT_FATAL(!pfw_checkpoint_model_dir(tmp_dir, dir, sizeof(dir), &err));
+	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, tiny_model.ops, set_option,
+					       option, tokenizer,
+					       sizeof(tokenizer), &err));
+	CU_ASSERT_STRING_EQUAL(tokenizer, "byte");
+	CU_ASSERT_STRING_EQUAL(option, "width=3");
+	CU_ASSERT_FATAL(!pfw_checkpoint_model_dir(tmp_path("model"), dir,
+						  sizeof(dir), &err));
+	CU_ASSERT_STRING_EQUAL(dir, tmp_path("model"));
+	damage("model/config.json", "{}");
+	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, tiny_model.ops, NULL, NULL,
+					       tokenizer, sizeof(tokenizer),
+					       &err));
+	CU_ASSERT_STRING_EQUAL(tokenizer, "");
+	damage("model/config.json", "{\"n\":\n01}");
+	CU_ASSERT_EQUAL(pfw_checkpoint_config(dir, tiny_model.ops, NULL, NULL,
+					      tokenizer, sizeof(tokenizer), &err),
+			-EINVAL);
+	CU_ASSERT_STRING_EQUAL(sentence(),
+			       "model/config.json: line 2, column 2: found '1' where ',' or '}' belongs");
+	CU_ASSERT_EQUAL(pfw_checkpoint_model_dir(tmp_path("model/config.json"),
+						 dir, sizeof(dir), &err),
+			-ENOTDIR);
+	tmp_remove();
+}
+
+/* The n-th of these calls strikes: the process is killed, or the call fails. */
+static int countdown, fault;
+/** It was one of those without which data is not on the disk. */
+static int data_lost;
+
+static int strikes(void)
+{
+	if (!countdown || --countdown)
+		return 0;
+	if (!fault)
+		kill(getpid(), SIGKILL);
+	errno = fault;
+	return 1;
+}
+
+static int strikes_data(void)
+{
+	int struck = strikes();
+
+	data_lost |= struck;
+	return struck;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+	return strikes() ? -1 : __real_open(path, flags, mode);
+}
+
+ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+	return strikes_data() ? -1 : __real_pwrite(fd, buf, n, at);
+}
+
+/* Not done: the disk's own speed is not under test. */
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	(void)fd;
+	return strikes_data() ? -1 : 0;
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	int struck = strikes();
+	int rc = __real_close(fd);
+
+	return struck ? -1 : rc;
+}
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+	return strikes() ? -1 : __real_rename(from, to);
+}
+
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+	return strikes() ? -1 : __real_mkdir(path, mode);
+}
+
+int __real_symlink(const char *target, const char *path);
+int __wrap_symlink(const char *target, const char *path);
+int __wrap_symlink(const char *target, const char *path)
+{
+	return strikes() ? -1 : __real_symlink(target, path);
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+	return strikes() ? -1 : __real_unlink(path);
+}
+
+int __real_remove(const char *path);
+int __wrap_remove(const char *path);
+int __wrap_remove(const char *path)
+{
+	return strikes() ? -1 : __real_remove(path);
+}
+
+int __real_posix_fallocate(int fd, off_t at, off_t n);
+int __wrap_posix_fallocate(int fd, off_t at, off_t n);
+int __wrap_posix_fallocate(int fd, off_t at, off_t n)
+{
+	return strikes_data() ? errno : __real_posix_fallocate(fd, at, n);
+}
+
+/** In a child that is killed at call @p n of saving @p step; 1: it ended first. */
+static int killed_save(int n, uint64_t step)
+{
+	pid_t pid = fork();
+	int status;
+
+	CU_ASSERT_FATAL(pid >= 0);
+	if (!pid) {
+		countdown = n;
+		fault = 0;
+		_exit(tiny_save(tmp_dir, step, NULL) ? 1 : 0);
+	}
+	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status))
+		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	return WIFEXITED(status);
+}
+
+/** Killed at every call: the old state or the new one, and saving goes on. */
+static void kill_at_every_call(uint64_t step)
+{
+	uint64_t got, last = 0;
+	int n = 1, ended;
+
+	do {
+		tmp_make();
+		save(1);
+		save(2);
+		ended = killed_save(n++, step);
+		got = step_in(tmp_dir);
+		CU_ASSERT(got == 2 || got == step);
+		CU_ASSERT(got >= last); /* new once, then new for good */
+		CU_ASSERT_STRING_EQUAL(note, "");
+		last = got;
+		pfw_checkpoint_sweep(tmp_dir);
+		CU_ASSERT_EQUAL(step_in(tmp_dir), got);
+		save(step);
+		CU_ASSERT_EQUAL(step_in(tmp_dir), step);
+		tmp_remove();
+	} while (!ended && n < 500);
+	CU_ASSERT(n > 40 && n < 500);
+	CU_ASSERT_EQUAL(got, step);
+}
+
+static void killed(void)
+{
+	kill_at_every_call(3);
+}
+
+static void killed_at_the_same_step(void)
+{
+	kill_at_every_call(2);
+}
+
+static void every_call_fails(int code)
+{
+	int n = 1, left, rc, failures = 0;
+	uint64_t got;
+
+	do {
+		tmp_make();
+		save(1);
+		err.text[0] = '\0';
+		countdown = n++;
+		fault = code;
+		data_lost = 0;
+		rc = tiny_save(tmp_dir, 2, &err);
+		left = countdown;
+		countdown = 0;
+		failures += rc != 0;
+		CU_ASSERT(rc || !data_lost);
+		CU_ASSERT(!rc == !*err.text);
+		CU_ASSERT(!rc || strstr(err.text, strerror(code)));
+		got = step_in(tmp_dir);
+		CU_ASSERT(rc ? got == 1 || got == 2 : got == 2);
+		pfw_checkpoint_sweep(tmp_dir);
+		save(2);
+		CU_ASSERT_EQUAL(step_in(tmp_dir), 2);
+		tmp_remove();
+	} while (!left && n < 500);
+	CU_ASSERT(failures > 25 && n < 500);
+}
+
+static void errors(void)
+{
+	every_call_fails(ENOSPC);
+	every_call_fails(EIO);
+}
+
+/** A limit of the system itself, as a quota or a full disk. */
+static void no_room(void)
+{
+	struct rlimit limit = { 100, 100 };
+	int status;
+	pid_t pid;
+
+	tmp_make();
+	save(1);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (!pid) {
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &limit);
+		_exit(tiny_save(tmp_dir, 2, &err) == -EFBIG &&
+		      strstr(err.text, "File too large") ? 0 : 1);
+	}
+	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(access(tmp_path("checkpoints/step-2.tmp"), F_OK), -1);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 1);
+	tmp_remove();
+}
+
+/** Root is not held by the mode of a folder: then as nobody. */
+static void read_only(void)
+{
+	int status;
+	pid_t pid;
+
+	tmp_make();
+	save(1);
+	CU_ASSERT_FATAL(!chmod(tmp_dir, 0755));
+	CU_ASSERT_FATAL(!chmod(tmp_path("checkpoints"), 0555));
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (!pid) {
+		if (!geteuid() && setuid(65534))
+			_exit(0);
+		_exit(tiny_save(tmp_dir, 2, &err) == -EACCES &&
+		      !strcmp(sentence(), "checkpoints/step-2.tmp: cannot make the folder: Permission denied") &&
+		      step_in(tmp_dir) == 1 ? 0 : 1);
+	}
+	CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 1);
+	tmp_remove();
+}
+
+static const struct unit_test tests[] = {
+	{ "saved and read back", saved_and_read },
+	{ "two are kept", two_are_kept },
+	{ "equal bytes from two saves", equal_bytes },
+	{ "a damaged latest one", damaged_latest },
+	{ "refusals", refusals },
+	{ "weights from elsewhere", foreign_weights },
+	{ "config.json", config },
+	{ "killed at every call", killed },
+	{ "killed at every call, same step", killed_at_the_same_step },
+	{ "every call fails", errors },
+	{ "no room", no_room },
+	{ "read-only folder", read_only },
+};
+
+UNIT_MAIN("checkpoint", tests)
