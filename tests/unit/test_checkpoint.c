@@ -221,38 +221,28 @@ static void foreign_weights(void)
 	tmp_remove();
 }
 
-static int set_option(void *ctx, const char *name, const char *value,
-		      struct pfw_error *e)
-{
-	(void)e;
-	snprintf(ctx, 32, "%s=%s", name, value);
-	return 0;
-}
-
 static void config(void)
 {
-	char dir[PATH_MAX], tokenizer[16] = "?", option[32] = "";
+	char dir[PATH_MAX], stage[16] = "?", tokenizer[16] = "?";
 
 	tmp_make();
 	save(1);
 	CU_ASSERT_FATAL(!pfw_checkpoint_model_dir(tmp_dir, dir, sizeof(dir), &err));
-	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, tiny_model.ops, set_option,
-					       option, tokenizer,
+	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, stage, sizeof(stage), tokenizer,
 					       sizeof(tokenizer), &err));
+	CU_ASSERT_STRING_EQUAL(stage, "tiny");
 	CU_ASSERT_STRING_EQUAL(tokenizer, "byte");
-	CU_ASSERT_STRING_EQUAL(option, "width=3");
 	CU_ASSERT_FATAL(!pfw_checkpoint_model_dir(tmp_path("model"), dir,
 						  sizeof(dir), &err));
 	CU_ASSERT_STRING_EQUAL(dir, tmp_path("model"));
 	damage("model/config.json", "{}");
-	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, tiny_model.ops, NULL, NULL,
-					       tokenizer, sizeof(tokenizer),
-					       &err));
+	CU_ASSERT_FATAL(!pfw_checkpoint_config(dir, stage, sizeof(stage), tokenizer,
+					       sizeof(tokenizer), &err));
+	CU_ASSERT_STRING_EQUAL(stage, "");
 	CU_ASSERT_STRING_EQUAL(tokenizer, "");
 	damage("model/config.json", "{\"n\":\n01}");
-	CU_ASSERT_EQUAL(pfw_checkpoint_config(dir, tiny_model.ops, NULL, NULL,
-					      tokenizer, sizeof(tokenizer), &err),
-			-EINVAL);
+	CU_ASSERT_EQUAL(pfw_checkpoint_config(dir, stage, sizeof(stage), tokenizer,
+					      sizeof(tokenizer), &err), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(sentence(),
 			       "model/config.json: line 2, column 2: found '1' where ',' or '}' belongs");
 	CU_ASSERT_EQUAL(pfw_checkpoint_model_dir(tmp_path("model/config.json"),

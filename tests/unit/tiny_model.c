@@ -6,16 +6,7 @@
 static size_t config_json(void *model, const char *extra, char *buf, size_t len)
 {
 	(void)model;
-	return (size_t)snprintf(buf, len, "{\"width\": 3, %s}\n", extra);
-}
-
-static int from_config_json(const char *text, size_t len,
-			    int (*set)(void *ctx, const char *name,
-				       const char *value, struct pfw_error *err),
-			    void *ctx, struct pfw_error *err)
-{
-	(void)len;
-	return strstr(text, "\"width\": 3") ? set(ctx, "width", "3", err) : -1;
+	return (size_t)snprintf(buf, len, "{\"model_type\": \"tiny\", %s}\n", extra);
 }
 
 static int matches(void *model, const char *param, const char *name)
@@ -30,7 +21,6 @@ static int matches(void *model, const char *param, const char *name)
 static const struct pfw_stage_ops ops = {
 	.size = sizeof(ops),
 	.config_json = config_json,
-	.from_config_json = from_config_json,
 	.matches = matches,
 };
 
