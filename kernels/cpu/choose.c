@@ -36,16 +36,18 @@ static int has_avx512(void)
 #define ISA_NAMES "generic"
 #endif
 
-/* The best comes last. */
+/* The best comes last.  prefer_own: our products are faster than OpenBLAS's
+ * here (with their epilogues; without, they are about equal). */
 static const struct {
 	const char *name;
 	const struct cpu_isa *isa;
 	int (*supported)(void);
+	int prefer_own;
 } isas[] = {
-	{ "generic", &cpu_generic_isa, always },
+	{ "generic", &cpu_generic_isa, always, 0 },
 #ifdef __x86_64__
-	{ "avx2", &cpu_avx2_isa, has_avx2 },
-	{ "avx512", &cpu_avx512_isa, has_avx512 },
+	{ "avx2", &cpu_avx2_isa, has_avx2, 0 },
+	{ "avx512", &cpu_avx512_isa, has_avx512, 1 },
 #endif
 };
 
@@ -85,14 +87,14 @@ static void describe_blas(char *buf, size_t len)
 }
 #endif
 
-static int choose_blas(int *blas, char *words, size_t len,
+static int choose_blas(int prefer_own, int *blas, char *words, size_t len,
 		       struct pfw_error *err)
 {
 	const char *want = getenv("PIPEFW_BLAS");
 
 	snprintf(words, len, "own products");
 	*blas = 0;
-	if (want && !strcmp(want, "none"))
+	if (want && *want ? !strcmp(want, "none") : prefer_own)
 		return 0;
 	if (want && *want && strcmp(want, "openblas"))
 		return pfw_error_set(err, EINVAL,
@@ -125,7 +127,7 @@ int cpu_choose(const struct pfw_device_info *info,
 				     "set device.dtype to \"fp32\"");
 	r = choose_isa(&i, err);
 	if (!r)
-		r = choose_blas(&blas, words, sizeof(words), err);
+		r = choose_blas(isas[i].prefer_own, &blas, words, sizeof(words), err);
 	if (r)
 		return r;
 	*kernels = blas ? &isas[i].isa->blas : &isas[i].isa->own;

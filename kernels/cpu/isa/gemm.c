@@ -1,7 +1,4 @@
-/*
- * GEMM with epilogue: the product is made in panels of rows that stay in the
- * cache until the epilogue has been over them.
- */
+/* GEMM with epilogue, by our own product or by OpenBLAS. */
 #include "isa/isa.h"
 
 #ifdef HAVE_OPENBLAS
@@ -60,6 +57,7 @@ static void run_tiles(const struct cpu_queue *q, const struct pfw_gemm *g,
 	}
 }
 
+/* OpenBLAS knows no epilogue: panels of rows that are in the cache yet. */
 static void run_panels(const struct cpu_queue *q, const struct pfw_gemm *g,
 		       uint32_t steps, int accumulate, product_fn *product)
 {
@@ -84,6 +82,20 @@ static void run_panels(const struct cpu_queue *q, const struct pfw_gemm *g,
 	}
 }
 
+static void run_whole(const struct cpu_queue *q, const struct pfw_gemm *g,
+		      uint32_t steps, int accumulate)
+{
+	struct cpu_block all = { .rows = g->m, .cols = g->n };
+	struct cpu_product p = part(q, g, &all);
+
+	p.c = g->c;
+	p.ldc = g->n;
+	p.accumulate = accumulate;
+	p.finish = g;
+	p.steps = steps;
+	ISA(product)(&p);
+}
+
 static void run(void *queue, const struct pfw_gemm *g, product_fn *product)
 {
 	const uint32_t bent = PFW_EPI_GELU | PFW_EPI_DGELU;
@@ -93,6 +105,8 @@ static void run(void *queue, const struct pfw_gemm *g, product_fn *product)
 		uses_c |= PFW_EPI_RESIDUAL;
 	if (uses_c && ((steps & bent) || (uses_c & (uses_c - 1))))
 		run_tiles(queue, g, product);
+	else if (product == ISA(product))
+		run_whole(queue, g, steps & ~uses_c, uses_c != 0);
 	else
 		run_panels(queue, g, steps & ~uses_c, uses_c != 0, product);
 }

@@ -16,17 +16,6 @@
 #define ISA_JOIN(isa, name) ISA_JOIN_(isa, name)
 #define ISA(name) ISA_JOIN(CPU_ISA, name)
 
-/** C (+)= op(A) op(B) on a part of a larger product; fp32. */
-struct cpu_product {
-	uint32_t kind; /**< PFW_GEMM_* */
-	uint32_t m, n, k;
-	const float *a, *b;
-	float *c;
-	size_t lda, ldb, ldc;
-	int accumulate;
-	float *scratch;
-};
-
 /** Rows and columns of C that an epilogue works on. */
 struct cpu_block {
 	size_t row, rows, col, cols;
@@ -36,6 +25,20 @@ struct cpu_block {
 void ISA(epilogue)(const struct pfw_gemm *g, uint32_t steps,
 		   const struct cpu_block *block, const float *product,
 		   size_t ld);
+
+/** C (+)= op(A) op(B) on a part of a larger product; fp32. */
+struct cpu_product {
+	uint32_t kind; /**< PFW_GEMM_* */
+	uint32_t m, n, k;
+	const float *a, *b;
+	float *c;
+	size_t lda, ldb, ldc;
+	int accumulate;
+	float *scratch;
+	/* Own product only: what to do with each part of C that is ready. */
+	const struct pfw_gemm *finish;
+	uint32_t steps;
+};
 
 void ISA(product)(const struct cpu_product *p);
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g);

@@ -14,19 +14,28 @@
 #define M_BLOCK (ROWS * 16)
 #define N_BLOCK 1024 /* a multiple of COLS */
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* dst[k][width] = src[k][0..n), zeros after them. */
-static void pack_straight(float *dst, size_t width, const float *src,
+INLINE void pack_straight(float *dst, const size_t width, const float *src,
 			  size_t ld, size_t n, size_t k)
 {
-	for (size_t i = 0; i < k; i++, dst += width, src += ld) {
-		memcpy(dst, src, n * sizeof(*dst));
-		if (n < width)
-			memset(dst + n, 0, (width - n) * sizeof(*dst));
+	if (n == width) {
+		for (size_t i = 0; i < k; i++, dst += width, src += ld)
+			memcpy(dst, src, width * sizeof(*dst));
+		return;
 	}
+	memset(dst, 0, k * width * sizeof(*dst));
+	for (size_t i = 0; i < k; i++, dst += width, src += ld)
+		for (size_t j = 0; j < n; j++)
+			dst[j] = src[j];
 }
 
 /* Panels of @p width rows (of A, or of B transposed), k_len long. */
-static void pack(float *dst, size_t width, const float *src, size_t ld,
+INLINE void pack(float *dst, const size_t width, const float *src, size_t ld,
 		 int k_contiguous, size_t n, size_t k)
 {
 	for (size_t i = 0; i < n; i += width, dst += width * k) {
@@ -74,46 +83,67 @@ static void micro(const float *a, const float *b, size_t k, float *c,
 	}
 }
 
+/* Columns between visits of the epilogue: what it reads is still near. */
+#define FINISH_COLS (COLS * 4)
+
+struct place {
+	size_t row, col; /* of C */
+	size_t m, n, k;
+	int accumulate, last;
+};
+
 /* C block [m,n] from packed panels. */
-static void multiply_block(const float *a, const float *b, size_t k, float *c,
-			   size_t ldc, size_t m, size_t n, int accumulate)
+static void multiply_block(const struct cpu_product *p, const struct place *at,
+			   const float *a, const float *b)
 {
-	for (size_t j = 0; j < n; j += COLS)
-		for (size_t i = 0; i < m; i += ROWS)
-			micro(a + i * k, b + j * k, k, c + i * ldc + j, ldc,
-			      m - i < ROWS ? m - i : ROWS,
-			      n - j < COLS ? n - j : COLS, accumulate);
+	float *c = p->c + at->row * p->ldc + at->col;
+
+	for (size_t j0 = 0; j0 < at->n; j0 += FINISH_COLS) {
+		struct cpu_block done = { at->row, at->m, at->col + j0,
+					  least(FINISH_COLS, at->n - j0) };
+
+		for (size_t j = j0; j < j0 + done.cols; j += COLS)
+			for (size_t i = 0; i < at->m; i += ROWS)
+				micro(a + i * at->k, b + j * at->k, at->k,
+				      c + i * p->ldc + j, p->ldc,
+				      least(ROWS, at->m - i),
+				      least(COLS, at->n - j), at->accumulate);
+		if (at->last && p->steps)
+			ISA(epilogue)(p->finish, p->steps, &done, c + j0,
+				      p->ldc);
+	}
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-void ISA(product)(const struct cpu_product *p)
+/* All of C's columns [col, col + n) for the products [k0, k0 + k). */
+static void multiply_panel(const struct cpu_product *p, struct place *at,
+			   size_t k0)
 {
 	const int a_k = p->kind != PFW_GEMM_TN, b_k = p->kind == PFW_GEMM_NT;
 	float *bp = p->scratch, *ap = bp + K_BLOCK * N_BLOCK;
 
-	for (size_t k0 = 0; k0 < p->k; k0 += K_BLOCK) {
-		size_t k = least(K_BLOCK, p->k - k0);
+	pack(bp, COLS, p->b + (b_k ? at->col * p->ldb + k0
+				   : k0 * p->ldb + at->col),
+	     p->ldb, b_k, at->n, at->k);
+	for (at->row = 0; at->row < p->m; at->row += M_BLOCK) {
+		at->m = least(M_BLOCK, p->m - at->row);
+		pack(ap, ROWS, p->a + (a_k ? at->row * p->lda + k0
+					   : k0 * p->lda + at->row),
+		     p->lda, a_k, at->m, at->k);
+		multiply_block(p, at, ap, bp);
+	}
+}
 
-		for (size_t j = 0; j < p->n; j += N_BLOCK) {
-			size_t n = least(N_BLOCK, p->n - j);
+void ISA(product)(const struct cpu_product *p)
+{
+	struct place at = { 0 };
 
-			pack(bp, COLS, p->b + (b_k ? j * p->ldb + k0
-						   : k0 * p->ldb + j),
-			     p->ldb, b_k, n, k);
-			for (size_t i = 0; i < p->m; i += M_BLOCK) {
-				size_t m = least(M_BLOCK, p->m - i);
-
-				pack(ap, ROWS, p->a + (a_k ? i * p->lda + k0
-							   : k0 * p->lda + i),
-				     p->lda, a_k, m, k);
-				multiply_block(ap, bp, k,
-					       p->c + i * p->ldc + j, p->ldc,
-					       m, n, p->accumulate || k0);
-			}
+	for (at.col = 0; at.col < p->n; at.col += N_BLOCK) {
+		at.n = least(N_BLOCK, p->n - at.col);
+		for (size_t k0 = 0; k0 < p->k; k0 += K_BLOCK) {
+			at.k = least(K_BLOCK, p->k - k0);
+			at.accumulate = p->accumulate || k0;
+			at.last = k0 + at.k == p->k;
+			multiply_panel(p, &at, k0);
 		}
 	}
 }
