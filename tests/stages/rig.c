@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,8 @@ static void free_all(void *list, uint32_t n)
 	free(p);
 }
 
-/* Weights of every parameter: what would be 0 or 1 moves too. */
+/* Weights of every parameter.  Matrices keep the size of what goes through
+ * them, as far as where the GELU bends; what would be 0 or 1 moves too. */
 static void fill_weights(struct rig *r)
 {
 	const struct pfw_model *m = r->model;
@@ -91,7 +93,7 @@ static void fill_weights(struct rig *r)
 
 		r->weights[i] = make(m->params[i].elements * sizeof(float));
 		p.init = PFW_INIT_NORMAL;
-		p.std = p.n_dims == 2 ? 0.3f : 0.1f;
+		p.std = p.n_dims == 2 ? 1.2f / sqrtf((float)p.dims[1]) : 0.1f;
 		pfw_param_init(&p, 7, 0, m->params[i].elements, r->weights[i]);
 		for (uint64_t k = 0; k < m->params[i].elements; k++)
 			r->weights[i][k] += base;
