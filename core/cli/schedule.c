@@ -10,6 +10,7 @@
 #include "cli/schedule_args.h"
 #include "cli/schedule_summary.h"
 #include "plugin/registry.h"
+#include "schedule/csv.h"
 #include "schedule/draw.h"
 #include "settings/config.h"
 
@@ -20,6 +21,8 @@ struct job {
 	const struct pfw_loaded *plugin;
 	struct pfw_values *values;
 	struct pfw_shape shape;
+	double unit; /* ns */
+	int any_order; /* gradients of a stage are not summed in order */
 	int64_t *durations; /* F, I, W of all stages */
 	struct pfw_costs costs;
 	struct pfw_schedule_plan *plan;
@@ -41,7 +44,7 @@ static int set_costs(struct job *job, struct pfw_error *err)
 {
 	const struct pfw_schedule_args *args = &job->args;
 	size_t n = job->plan->stages;
-	double share = args->unit / args->chunks;
+	double share = job->unit / job->plan->chunks;
 
 	job->durations = malloc(3 * n * sizeof(*job->durations));
 	if (!job->durations)
@@ -56,13 +59,12 @@ static int set_costs(struct job *job, struct pfw_error *err)
 		.forward = job->durations,
 		.input = job->durations + n,
 		.weight = job->durations + 2 * n,
-		.hop = (int64_t)(args->hop * args->unit + 0.5),
+		.hop = (int64_t)(args->hop * job->unit + 0.5),
 	};
 	return 0;
 }
 
-/* The plan; the exit status says whose fault a refusal is. */
-static int make_plan(struct job *job, int *status, struct pfw_error *err)
+static int ask_plugin(struct job *job, int *status, struct pfw_error *err)
 {
 	const struct pfw_schedule_args *args = &job->args;
 	int rc;
@@ -83,11 +85,70 @@ static int make_plan(struct job *job, int *status, struct pfw_error *err)
 	job->shape = (struct pfw_shape){
 		.size = sizeof(job->shape),
 		.ranks = args->ranks,
-		.chunks = args->chunks,
+		.chunks = args->chunks ? args->chunks : 1,
 		.microbatches = args->microbatches,
 	};
 	return pfw_schedule_plan_make(job->plugin, job->values, &job->shape,
 				      &job->plan, err);
+}
+
+/* A file says its sizes itself; given as well, they must agree. */
+static int check_size(const struct job *job, char letter, uint32_t given,
+		      uint32_t found, struct pfw_error *err)
+{
+	if (!given || given == found)
+		return 0;
+	return pfw_error_set(err, EINVAL, "-%c %u, and %s has %u", letter, given,
+			     job->args.name, found);
+}
+
+static int read_file(struct job *job, struct pfw_error *err)
+{
+	const struct pfw_schedule_args *args = &job->args;
+	int rc = 0;
+
+	if (args->n_sets)
+		return pfw_error_set(err, EINVAL, "--set is for schedules; a "
+				     "file has no options");
+	rc = pfw_csv_read(args->name, &job->plan, err);
+	if (!rc)
+		rc = check_size(job, 'p', args->ranks, job->plan->ranks, err);
+	if (!rc)
+		rc = check_size(job, 'v', args->chunks, job->plan->chunks, err);
+	if (!rc)
+		rc = check_size(job, 'm', args->microbatches,
+				job->plan->microbatches, err);
+	return rc;
+}
+
+/* The plan; the exit status says whose fault a refusal is. */
+static int make_plan(struct job *job, int *status, struct pfw_error *err)
+{
+	int rc;
+
+	*status = PFW_EXIT_CONFIG;
+	rc = job->args.is_file ? read_file(job, err)
+			       : ask_plugin(job, status, err);
+	if (rc)
+		return rc;
+	/* Multiples of v, so that a chunk's share of a unit is whole. */
+	job->unit = job->args.real_time ? 1e6 : 1e6 * job->plan->chunks;
+	return 0;
+}
+
+/* Somebody else's order of sums is drawn, and said. */
+static int compile(struct job *job, struct pfw_compile *how,
+		   struct pfw_error *err)
+{
+	int rc = pfw_program_compile(how, &job->prog, err);
+
+	if (!rc || !job->args.is_file)
+		return rc;
+	how->order_any = 1;
+	if (pfw_program_compile(how, &job->prog, NULL))
+		return rc;
+	job->any_order = 1;
+	return 0;
 }
 
 static int has_utf8(void)
@@ -116,21 +177,22 @@ static uint32_t screen_width(void)
 
 static void print_title(const struct job *job)
 {
-	const struct pfw_schedule_ops *ops = &job->plugin->ops.schedule;
-	const struct pfw_schedule_args *args = &job->args;
+	const struct pfw_schedule_plan *plan = job->plan;
 	char chosen[128] = "", name[24] = "F0", where[64] = "";
+	uint32_t s = plan->ranks;
 
-	if (ops->describe)
-		ops->describe(&job->shape, job->values, chosen, sizeof(chosen));
-	printf("%s: p=%u v=%u m=%u%s%s\n", job->plugin->info.name, args->ranks,
-	       args->chunks, args->microbatches, *chosen ? ", " : "", chosen);
-	if (args->chunks > 1) {
-		pfw_action_text(PFW_FORWARD, args->ranks, 0, name, sizeof(name));
-		snprintf(where, sizeof(where), " through stage %u (rank "
-			 "%u)", args->ranks, job->plan->rank_of[args->ranks]);
+	if (job->plugin && job->plugin->ops.schedule.describe)
+		job->plugin->ops.schedule.describe(&job->shape, job->values,
+						   chosen, sizeof(chosen));
+	printf("%s: p=%u v=%u m=%u%s%s\n", job->args.name, plan->ranks,
+	       plan->chunks, plan->microbatches, *chosen ? ", " : "", chosen);
+	if (plan->chunks > 1) {
+		pfw_action_text(PFW_FORWARD, s, 0, name, sizeof(name));
+		snprintf(where, sizeof(where), " through stage %u (rank %u)", s,
+			 plan->rank_of[s]);
 	}
-	printf("%s: micro-batch 0 goes forward%s; time in %s\n\n",
-	       name, where, strcmp(args->unit_name, "F") ? args->unit_name :
+	printf("%s: micro-batch 0 goes forward%s; time in %s\n\n", name, where,
+	       strcmp(job->args.unit_name, "F") ? job->args.unit_name :
 	       "forwards of a rank");
 }
 
@@ -142,7 +204,7 @@ static int show_text(struct job *job, struct pfw_error *err)
 		.width = screen_width(),
 		.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
 		.utf8 = has_utf8(),
-		.unit = job->args.unit,
+		.unit = job->unit,
 	};
 	int rc = set_costs(job, err);
 
@@ -150,7 +212,7 @@ static int show_text(struct job *job, struct pfw_error *err)
 	if (!rc && job->args.costs_given)
 		how.costs = &job->costs;
 	if (!rc)
-		rc = pfw_program_compile(&how, &job->prog, err);
+		rc = compile(job, &how, err);
 	how.costs = &job->costs;
 	if (!rc)
 		rc = pfw_simulate(&how, NULL, &job->sim, err);
@@ -159,16 +221,19 @@ static int show_text(struct job *job, struct pfw_error *err)
 	print_title(job);
 	rc = pfw_draw_text(job->sim, &style, stdout, err);
 	if (!rc)
-		pfw_schedule_summary(&job->args, job->prog, job->sim);
+		pfw_schedule_summary(&job->args, job->unit, job->prog, job->sim);
+	if (!rc && job->any_order)
+		puts("order        gradients do not ascend: runs with order = "
+		     "\"any\" only, not bit-identical");
 	return rc;
 }
 
 static int show_csv(struct job *job, struct pfw_error *err)
 {
 	struct pfw_compile how = { .plan = job->plan };
-	int rc = pfw_program_compile(&how, &job->prog, err);
+	int rc = compile(job, &how, err);
 
-	return rc ? rc : pfw_write_csv(job->plan, stdout, err);
+	return rc ? rc : pfw_csv_write(job->plan, job->args.header, stdout, err);
 }
 
 int pfw_cli_schedule(int argc, char **argv)

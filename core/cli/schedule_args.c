@@ -9,14 +9,17 @@
 
 const char pfw_schedule_usage[] =
 "usage: pipefw schedule NAME -p RANKS -m MICROBATCHES [-v CHUNKS]\n"
-"           [--set OPTION=VALUE]... [--cost F=1,I=1,W=1] [--hop TIME]\n"
-"           [--format text|csv]\n"
+"           [--set OPTION=VALUE]...\n"
+"       pipefw schedule FILE.csv\n"
+"options of both:\n"
+"           [--cost F=1,I=1,W=1] [--hop TIME] [--format text|csv] [--header]\n"
 "\n"
 "Draws a schedule as it runs: one row for each rank, F forward, B backward,\n"
 "I and W its two halves (input and weight gradients).  Costs are those of all\n"
-"layers of a rank, as multiples of a unit or with ns, us, ms or s.\n";
+"layers of a rank, as multiples of a unit or with ns, us, ms or s.  The csv form\n"
+"is PyTorch's, compute only; --header adds comment lines of our own.\n";
 
-enum { OPT_SET = 256, OPT_FORMAT, OPT_COST, OPT_HOP, OPT_HELP };
+enum { OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_HELP };
 
 static int take_count(const char *what, const char *text, uint32_t *out,
 		      struct pfw_error *err)
@@ -115,11 +118,20 @@ static int take_option(int option, struct pfw_schedule_args *args, int *real,
 		args->costs_given = 1;
 		return take_time("--hop", optarg, strlen(optarg), &args->hop,
 				 real, err);
-	case OPT_HELP:
+	case OPT_HEADER:
+		args->header = 1;
+		return 0;
+	default: /* OPT_HELP */
 		args->help = 1;
 		return 0;
 	}
-	return pfw_error_set(err, EINVAL, "%s", "");
+}
+
+static int ends_with(const char *word, const char *end)
+{
+	size_t n = strlen(word), k = strlen(end);
+
+	return n > k && !strcmp(word + n - k, end);
 }
 
 static int check_complete(const struct pfw_schedule_args *args,
@@ -128,6 +140,8 @@ static int check_complete(const struct pfw_schedule_args *args,
 	if (!args->name)
 		return pfw_error_set(err, EINVAL, "which schedule? \"pipefw "
 				     "list\" has their names");
+	if (args->is_file)
+		return 0;
 	if (!args->ranks)
 		return pfw_error_set(err, EINVAL, "-p is missing: the number of "
 				     "ranks");
@@ -144,13 +158,14 @@ int pfw_schedule_args_parse(int argc, char **argv,
 	static const struct option options[] = {
 		{ "set", required_argument, NULL, OPT_SET },
 		{ "format", required_argument, NULL, OPT_FORMAT },
+		{ "header", no_argument, NULL, OPT_HEADER },
 		{ "cost", required_argument, NULL, OPT_COST },
 		{ "hop", required_argument, NULL, OPT_HOP },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct pfw_schedule_args args = {
-		.chunks = 1, .format = "text",
+		.format = "text",
 		.forward = 1, .input = 1, .weight = 1,
 		.unit_name = "F",
 	};
@@ -172,10 +187,11 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		return pfw_error_set(err, EINVAL, "one schedule at a time, found "
 				     "\"%s\" after \"%s\"", argv[optind + 1],
 				     args.name);
-	if (!args.help && (rc = check_complete(&args, err)))
+	args.is_file = args.name && ends_with(args.name, ".csv");
+	rc = args.help ? 0 : check_complete(&args, err);
+	if (rc)
 		return rc;
-	/* Multiples of v, so that a chunk's share of a unit is whole. */
-	args.unit = real ? 1e6 : 1e6 * args.chunks;
+	args.real_time = real;
 	if (real || args.forward != 1)
 		args.unit_name = real ? "ms" : "units";
 	*out = args;

@@ -9,17 +9,19 @@
 #define PFW_MAX_SETS 64u
 
 struct pfw_schedule_args {
-	const char *name;
-	uint32_t ranks, chunks, microbatches;
+	const char *name; /**< of a schedule, or a path that ends in .csv */
+	int is_file;
+	uint32_t ranks, chunks, microbatches; /**< 0: not given */
 	const char *sets[PFW_MAX_SETS]; /**< "name=value" */
 	size_t n_sets;
 	const char *format; /**< "text", "csv" */
+	int header; /**< of our own, in csv */
 	int help;
 	/* Of a full rank's layers, in `unit`. */
 	double forward, input, weight, hop;
 	int costs_given;  /**< --cost or --hop */
-	double unit;      /**< ns */
-	const char *unit_name; /**< "F" or "ms" */
+	int real_time;    /**< they have a unit of time */
+	const char *unit_name; /**< "F", "units" or "ms" */
 };
 
 /** Refusals are sentences about the word that was wrong. */

@@ -5,11 +5,11 @@
 /* As many ranks as a line shows one by one. */
 #define RANKS_SHOWN 16u
 
-static void print_times(const struct pfw_schedule_args *args,
+static void print_times(const char *unit_name, double unit,
 			const struct pfw_simulation *sim)
 {
-	double step = (double)sim->step_time / args->unit;
-	double ideal = (double)sim->busy / sim->ranks / args->unit;
+	double step = (double)sim->step_time / unit;
+	double ideal = (double)sim->busy / sim->ranks / unit;
 	double whole = (double)sim->step_time * sim->ranks / 100;
 	int64_t warm_up = 0, steady = 0, cool_down = 0;
 
@@ -19,7 +19,7 @@ static void print_times(const struct pfw_schedule_args *args,
 		cool_down += sim->rank[r].cool_down;
 	}
 	printf("\nstep         %.6g %s; %.6g if no rank were ever idle\n", step,
-	       args->unit_name, ideal);
+	       unit_name, ideal);
 	printf("bubble       %.1f %% of the step (of the longest span %.1f %%; "
 	       "idle over ideal %.1f %%)\n",
 	       100 * pfw_simulation_bubble(sim),
@@ -45,7 +45,9 @@ static void print_peaks(const struct pfw_simulation *sim)
 			printf("%s%.4g", r ? " " : "",
 			       (double)sim->rank[r].peak / sim->chunks);
 	}
-	if (sim->ranks > RANKS_SHOWN)
+	if (sim->ranks > RANKS_SHOWN && least == most)
+		printf("%.4g", (double)sim->rank[most].peak / sim->chunks);
+	else if (sim->ranks > RANKS_SHOWN)
 		printf("%.4g (rank %u) to %.4g (rank %u)",
 		       (double)sim->rank[least].peak / sim->chunks, least,
 		       (double)sim->rank[most].peak / sim->chunks, most);
@@ -82,11 +84,11 @@ static void print_slots(const struct pfw_schedule_args *args,
 	       args->costs_given ? "" : " (a hop taken as 0.1 F)");
 }
 
-void pfw_schedule_summary(const struct pfw_schedule_args *args,
+void pfw_schedule_summary(const struct pfw_schedule_args *args, double unit,
 			  const struct pfw_program *prog,
 			  const struct pfw_simulation *sim)
 {
-	print_times(args, sim);
+	print_times(args->unit_name, unit, sim);
 	print_peaks(sim);
 	print_slots(args, prog);
 	printf("messages     %llu between ranks in a step\n",

@@ -23,11 +23,4 @@ int pfw_draw_text(const struct pfw_simulation *sim,
 		  const struct pfw_draw_style *style, FILE *to,
 		  struct pfw_error *err);
 
-/**
- * PyTorch's compute-only form: a row for each rank, a cell for each action, no
- * header, no idle cells.
- */
-int pfw_write_csv(const struct pfw_schedule_plan *plan, FILE *to,
-		  struct pfw_error *err);
-
 #endif
