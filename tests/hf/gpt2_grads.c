@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "model/checkpoint.h"
 #include "stages/rig.h"
 
@@ -82,6 +83,22 @@ static int collect(void *ctx, const char *name, const char *value,
 		return pfw_error_set(err, E2BIG, "more than 5 options");
 	snprintf(o->text[o->n++], sizeof(o->text[0]), "%s=%s", name, value);
 	return 0;
+}
+
+static int read_config(const char *dir, const struct pfw_loaded *gpt2,
+		       struct options *out, struct pfw_error *err)
+{
+	char path[4096], *text;
+	size_t len;
+	int rc = pfw_path_join(path, sizeof(path), dir, "config.json", err);
+
+	if (!rc)
+		rc = pfw_file_load(path, 1 << 20, &text, &len, err);
+	if (rc)
+		return rc;
+	rc = gpt2->ops.stage.from_config_json(text, len, collect, out, err);
+	free(text);
+	return rc;
 }
 
 /* Adds up the uses of each parameter, in the gradients of its first. */
@@ -212,8 +229,7 @@ static int make_grads(const struct pfw_loaded *gpt2, const struct subject *on,
 
 	if (!tokens)
 		return fail(argv[1], &err);
-	rc = pfw_checkpoint_config(argv[0], &gpt2->ops.stage, collect, &options,
-				   NULL, 0, &err);
+	rc = read_config(argv[0], gpt2, &options, &err);
 	if (rc)
 		return fail(argv[0], &err);
 	for (uint32_t i = 0; i < options.n; i++)
