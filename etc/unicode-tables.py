@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""Prints core/data/unicode_table.h from Python's own Unicode data.
+"""Prints core/data/unicode_table.h from PyPI's unicodedata2, or Python's own data.
 
 usage: python3 etc/unicode-tables.py > core/data/unicode_table.h
 """
 import sys
-import unicodedata
+
+try:
+    import unicodedata2 as unicodedata
+except ImportError:
+    import unicodedata
 
 
 def turns(category):
