@@ -14,7 +14,7 @@ struct pfw_quoted {
 /** Used as `pfw_quote(name).text` in an argument list. */
 static inline struct pfw_quoted pfw_quote(const char *name)
 {
-	struct pfw_quoted q;
+	struct pfw_quoted q = { "" };
 
 	pfw_json_quote(name, q.text, sizeof(q.text));
 	return q;

@@ -261,8 +261,8 @@ static int read_merges(struct loading *l, char *text, size_t len)
 static int load(struct loading *l)
 {
 	struct pfw_json_doc *doc;
+	char *text, *merges;
 	size_t len;
-	char *text;
 	int rc;
 
 	rc = pfw_file_load(l->vocab_path, MAX_FILE, &text, &len, l->err);
@@ -277,10 +277,11 @@ static int load(struct loading *l)
 	l->vocab = pfw_json_root(doc);
 	rc = read_vocab(l, len);
 	if (!rc)
-		rc = pfw_file_load(l->merges_path, MAX_FILE, &text, &len, l->err);
+		rc = pfw_file_load(l->merges_path, MAX_FILE, &merges, &len,
+				   l->err);
 	if (!rc) {
-		rc = read_merges(l, text, len);
-		free(text);
+		rc = read_merges(l, merges, len);
+		free(merges);
 	}
 	pfw_json_free(doc);
 	return rc;

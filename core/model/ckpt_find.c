@@ -47,7 +47,7 @@ static int check_tensors(const char *path, uint32_t file, struct pfw_error *err)
 int pfw_ckpt_check(const char *path, struct pfw_ckpt_state *state,
 		   struct pfw_error *err)
 {
-	struct pfw_ckpt_state s;
+	struct pfw_ckpt_state s = { 0 };
 	char full[PATH_MAX];
 	int rc;
 

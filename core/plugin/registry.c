@@ -330,6 +330,7 @@ static int add_item(void *ctx, const char *dir, uint32_t kind, const char *name,
 		 keep(l->reg, item.path, kind, name, &item.loaded, &why))
 		item.problem = strdup(why.text);
 	if (!item.name || (!item.loaded && !item.problem)) {
+		free(item.problem);
 		free(item.name);
 		free(item.path);
 		return -ENOMEM;
