@@ -112,9 +112,72 @@ void pfw_crew_death_text(const struct pfw_crew *crew,
 			 (int)member->was, how);
 }
 
+static const struct pfw_member *member_of(const struct pfw_crew *crew,
+					  uint32_t rank)
+{
+	return &crew->members[rank / crew->how->ranks_per_process];
+}
+
+/* Whom a rank waits for; PFW_NONE: nobody in particular. */
+static uint32_t waits_for(const struct pfw_crew *crew, uint32_t rank)
+{
+	const struct pfw_status *s = &crew->page->status[rank];
+	uint32_t wait = atomic_load(&s->wait);
+
+	if (!member_of(crew, rank)->pid ||
+	    pfw_member_stopped(member_of(crew, rank)))
+		return PFW_NONE;
+	if (wait != PFW_WAIT_MESSAGE && wait != PFW_WAIT_SLOT &&
+	    wait != PFW_WAIT_PEER)
+		return PFW_NONE;
+	return atomic_load(&s->peer);
+}
+
+/* "rank 3 waits for rank 2, which waits for rank 1, which is stopped": from
+ * the rank that gave up to the one that keeps them all.  It is not asked of
+ * the first whether it still lives: it has just told us so. */
+static void chain_text(const struct pfw_crew *crew, char *buf, size_t len)
+{
+	const struct pfw_status *s = &crew->page->status[crew->cause_rank];
+	uint32_t at = atomic_load(&s->peer), next, hops = 0;
+	const struct pfw_member *member;
+	size_t used = (size_t)snprintf(buf, len, "rank %u waits for rank %u",
+				       crew->cause_rank, at);
+
+	while (at < crew->how->ranks && hops++ < crew->how->ranks &&
+	       used < len) {
+		next = waits_for(crew, at);
+		if (next == PFW_NONE)
+			break;
+		used += (size_t)snprintf(buf + used, len - used,
+					 ", which waits for rank %u", next);
+		at = next;
+	}
+	if (at >= crew->how->ranks || used >= len)
+		return;
+	member = member_of(crew, at);
+	if (hops > crew->how->ranks)
+		snprintf(buf + used, len - used, ": a circle");
+	else if (!member->pid)
+		snprintf(buf + used, len - used, ", which is gone");
+	else if (pfw_member_stopped(member))
+		snprintf(buf + used, len - used,
+			 ", which is stopped (process %d)", (int)member->pid);
+	else
+		snprintf(buf + used, len - used, ", which is at work");
+}
+
+static int gave_up_a_wait(const struct pfw_crew *crew)
+{
+	uint32_t wait = atomic_load(&crew->page->status[crew->cause_rank].wait);
+
+	return crew->cause_is_guess &&
+	       (wait == PFW_WAIT_MESSAGE || wait == PFW_WAIT_SLOT);
+}
+
 void pfw_crew_explain(struct pfw_crew *crew)
 {
-	char *picture = malloc(sizeof(crew->result->text));
+	char *picture = malloc(sizeof(crew->result->text)), chain[512] = "";
 
 	if (!picture) {
 		snprintf(crew->result->text, sizeof(crew->result->text), "%s",
@@ -122,7 +185,10 @@ void pfw_crew_explain(struct pfw_crew *crew)
 		return;
 	}
 	pfw_crew_picture(crew, picture, sizeof(crew->result->text));
-	snprintf(crew->result->text, sizeof(crew->result->text), "%.1100s\n%.6900s",
-		 crew->cause, picture);
+	if (gave_up_a_wait(crew))
+		chain_text(crew, chain, sizeof(chain));
+	snprintf(crew->result->text, sizeof(crew->result->text),
+		 "%.1100s\n%s%s%.6500s", crew->cause, chain, *chain ? "\n" : "",
+		 picture);
 	free(picture);
 }

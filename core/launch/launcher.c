@@ -182,8 +182,10 @@ static void look_for_stopped(struct pfw_crew *crew)
 	for (uint32_t i = 0; i < crew->n_members; i++)
 		if (pfw_member_stopped(&crew->members[i])) {
 			snprintf(text, sizeof(text),
-				 "rank %u made no progress for %.0f s",
-				 crew->members[i].first, crew->how->timeout);
+				 "rank %u (process %d) is stopped and made no "
+				 "progress for %.0f s",
+				 crew->members[i].first,
+				 (int)crew->members[i].pid, crew->how->timeout);
 			fail(crew, crew->members[i].first, PFW_EXIT_HUNG, 0,
 			     text);
 		}
