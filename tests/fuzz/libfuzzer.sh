@@ -1,0 +1,22 @@
+#!/bin/sh
+# The config reader under libFuzzer, ASan and UBSan: RUNS inputs, in a build of
+# its own.  A crash leaves crash-* in _check/fuzz.
+set -eu
+command -v clang >/dev/null || { echo 'fuzz needs clang'; exit 1; }
+src=$(cd "$srcdir" && pwd)
+flags='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined'
+mkdir -p _check/fuzz
+cd _check/fuzz
+[ -f Makefile ] || "$src/configure" CC=clang \
+	CFLAGS="$flags -fsanitize=fuzzer-no-link" >log
+make -s >>log 2>&1 || { tail log; exit 1; }
+make -s check TESTS= >>log 2>&1 || { tail log; exit 1; }
+# shellcheck disable=SC2086
+clang $flags -fsanitize=fuzzer -include config.h -I"$src/include" \
+	-I"$src/core" -I"$src/tests" -o fuzz_config \
+	"$src/tests/fuzz/config.c" .libs/libpipefwcore.a \
+	$(sed -n 's/^LIBCONFIG_LIBS = //p; s/^LIBS = //p' Makefile)
+mkdir -p corpus
+PIPEFW_PLUGIN_DIR=$PWD/tests/plugins/.libs ./fuzz_config \
+	-runs="${RUNS:-1000000}" -max_len=4096 -timeout=10 -print_final_stats=1 \
+	corpus "$src/tests/fuzz/corpus-config"
