@@ -78,6 +78,17 @@ static int tell_failure(struct pfw_rank *rank, int rc,
 	return event.code;
 }
 
+/* There is a validation split, and somebody wants to know. */
+static int evaluates(const struct pfw_job *job)
+{
+	struct pfw_dataset_info info;
+
+	if (!job->data || !job->programs[PFW_PROGRAM_EVAL].program)
+		return 0;
+	pfw_dataset_info(job->data, &info);
+	return info.valid_to > info.valid_from;
+}
+
 int pfw_rank_main(void *context, struct pfw_boot *boot)
 {
 	const struct pfw_job *job = context;
@@ -86,8 +97,7 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		.boot = boot,
 		.rank = boot->rank,
 		.computes_alone = boot->cores >= boot->ranks,
-		.evaluates = job->data && job->cfg->data.eval_every > 0 &&
-			     job->programs[PFW_PROGRAM_EVAL].program,
+		.evaluates = evaluates(job),
 	};
 	struct pfw_error err = { 0 };
 	int rc;
