@@ -7,8 +7,9 @@
  * (v-1)*N + 2*(p-r-1) + 1 chunk activations.
  */
 #include <errno.h>
-#include <pipefw/schedule.h>
 #include <stdio.h>
+
+#include "../looped.h"
 
 /* Megatron's rule: without it some sizes deadlock. */
 static int is_legal(uint32_t p, uint32_t m, uint32_t group)
@@ -16,18 +17,10 @@ static int is_legal(uint32_t p, uint32_t m, uint32_t group)
 	return group >= p && group <= m && (m % group == 0 || m % group >= p);
 }
 
-/* PyTorch's choice (ScheduleInterleaved1F1B), or 0 where it has none. */
-static uint32_t even_rounds(uint32_t p, uint32_t m)
-{
-	uint32_t rounds = m < p ? 1 : m / p;
-
-	return m % rounds ? 0 : m / rounds;
-}
-
 /* The group where none is asked for, or 0. */
 static uint32_t default_group(uint32_t p, uint32_t m)
 {
-	return is_legal(p, m, p) ? p : even_rounds(p, m);
+	return is_legal(p, m, p) ? p : looped_even_group(p, m);
 }
 
 static uint32_t group_size(const struct pfw_shape *shape,
@@ -100,21 +93,6 @@ static int interleaved_check(const struct pfw_shape *shape,
 	return is_legal(p, m, group) ? 0 : refuse_group(p, m, group, err);
 }
 
-/* Lists op @p k of the order that all ranks share; chunks turn round for B. */
-static void add(const struct pfw_shape *shape, uint32_t group, uint32_t rank,
-		uint32_t type, uint32_t k, struct pfw_plan *plan)
-{
-	uint32_t v = shape->chunks, m = shape->microbatches;
-	uint32_t first = k / (group * v) * group;
-	uint32_t in_group = m - first < group ? m - first : group;
-	uint32_t chunk = (k - first * v) / in_group;
-
-	if (type == PFW_BACKWARD)
-		chunk = v - 1 - chunk;
-	pfw_plan_add(plan, type, chunk * shape->ranks + rank,
-		     first + (k - first * v) % in_group);
-}
-
 static int interleaved_plan(const struct pfw_shape *shape,
 			    const struct pfw_values *opt, uint32_t rank,
 			    struct pfw_plan *plan, struct pfw_error *err)
@@ -125,13 +103,13 @@ static int interleaved_plan(const struct pfw_shape *shape,
 
 	(void)err;
 	while (f < n && f < ahead)
-		add(shape, group, rank, PFW_FORWARD, f++, plan);
+		looped_add(shape, group, rank, PFW_FORWARD, f++, plan);
 	while (f < n) {
-		add(shape, group, rank, PFW_FORWARD, f++, plan);
-		add(shape, group, rank, PFW_BACKWARD, b++, plan);
+		looped_add(shape, group, rank, PFW_FORWARD, f++, plan);
+		looped_add(shape, group, rank, PFW_BACKWARD, b++, plan);
 	}
 	while (b < n)
-		add(shape, group, rank, PFW_BACKWARD, b++, plan);
+		looped_add(shape, group, rank, PFW_BACKWARD, b++, plan);
 	return 0;
 }
 
