@@ -36,9 +36,10 @@ static void print_start(FILE *to, const struct pfw_progress *p)
 {
 	const struct pfw_job *job = p->job;
 	const struct pfw_program *program = pfw_job_placement(job);
-	struct pfw_dataset_info data;
+	struct pfw_dataset_info data = { .byte_entropy = NAN };
 
-	pfw_dataset_info(job->data, &data);
+	if (job->data)
+		pfw_dataset_info(job->data, &data);
 	fprintf(to, "{\"event\":\"start\"");
 	print_text(to, "version", PACKAGE_VERSION);
 	if (job->run_dir)

@@ -189,7 +189,7 @@ static void say_end(const struct pfw_progress *p)
 			p->last_step);
 	fprintf(stderr, "done: %" PRIu64 " steps in %.1f s\n",
 		p->last_step - p->first_step, s);
-	if (p->job->run_dir)
+	if (p->job->run_dir && p->job->model->n_params)
 		fprintf(stderr, "model: %s/model\n", p->job->run_dir);
 }
 

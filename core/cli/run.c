@@ -136,11 +136,11 @@ static int parse(struct options *o, int argc, char **argv)
 static int open_data(struct run *run, struct pfw_error *err)
 {
 	const struct pfw_config *cfg = run->cfg;
-	uint32_t vocab = (uint32_t)pfw_value_int(cfg->model.values, "vocab");
-	uint32_t context =
-		(uint32_t)pfw_value_int(cfg->model.values, "context");
+	const struct pfw_model *model = run->job->model;
 	int rc;
 
+	if (!model->vocab)
+		return 0;
 	if (!cfg->data.train)
 		return pfw_error_set(err, EINVAL,
 				     "%s: data.train is missing: name a text or "
@@ -151,8 +151,11 @@ static int open_data(struct run *run, struct pfw_error *err)
 	if (!rc)
 		rc = pfw_dataset_open(cfg->data.train,
 				      cfg->data.validation_file, run->tokenizer,
-				      cfg->data.validation, vocab, context,
-				      &run->data, err);
+				      cfg->data.validation, model->vocab,
+				      model->context, &run->data, err);
+	run->job->data = run->data;
+	run->job->tokenizer = run->tokenizer;
+	run->job->tokenizer_dir = cfg->data.tokenizer_dir;
 	return rc;
 }
 
@@ -163,7 +166,7 @@ static int check_resume(struct run *run, struct pfw_error *err)
 	struct pfw_dataset_info data;
 	int rc;
 
-	if (!run->cfg->run.resume)
+	if (!run->cfg->run.resume || !run->data)
 		return 0;
 	rc = pfw_checkpoint_open_reader(run->cfg->run.resume, run->job->model,
 					&run->state, &reader, err);
@@ -231,15 +234,12 @@ static int prepare(struct run *run, struct pfw_error *err)
 	if (run->cfg->warnings)
 		fprintf(stderr, "pipefw: %s\n", run->cfg->warnings);
 	how.cfg = run->cfg;
-	if (open_data(run, err))
-		return PFW_EXIT_DATA;
 	if (pfw_job_open(&how, &run->job, err)) {
 		pfw_error_prefix(err, "%s: ", run->cfg->path);
 		return PFW_EXIT_CONFIG;
 	}
-	run->job->data = run->data;
-	run->job->tokenizer = run->tokenizer;
-	run->job->tokenizer_dir = run->cfg->data.tokenizer_dir;
+	if (open_data(run, err))
+		return PFW_EXIT_DATA;
 	if (check_resume(run, err))
 		return PFW_EXIT_CHECKPOINT;
 	return 0;

@@ -241,6 +241,8 @@ int pfw_model_open(const struct pfw_loaded *stage, const struct pfw_values *opt,
 	}
 	m->n_layers = m->ops->n_layers(m->object);
 	m->ops->limits(m->object, &m->vocab, &m->context);
+	if (!m->shape.seq)
+		m->shape.seq = m->context;
 	rc = check_shape(m, stage->info.name, err);
 	if (!rc)
 		rc = list_layers(m, err);

@@ -37,7 +37,9 @@ struct pfw_model {
 	const struct pfw_stage_ops *ops;
 	void *object;              /**< of the plugin */
 	struct pfw_call_shape shape;
-	uint32_t n_layers, n_stages, vocab, context;
+	uint32_t n_layers, n_stages;
+	uint32_t vocab; /**< 0: it reads no tokens */
+	uint32_t context;
 	struct pfw_layer *layers;        /**< [n_layers] */
 	struct pfw_model_stage *stages;  /**< [n_stages] */
 	struct pfw_param_use *uses;      /**< in layer order; .stage is set */

@@ -27,7 +27,7 @@ static int open_layer(struct pfw_rank *rank, const struct pfw_choice *choice,
 		.rank = rank->rank,
 		.ranks = ranks,
 		.job = rank->boot->job,
-		.spin_ns = rank->computes_alone ? SPIN_NS : 0,
+		.spin_ns = rank->has_core ? SPIN_NS : 0,
 		.host = rank->boot->host,
 	};
 	struct pfw_below *below =

@@ -34,7 +34,6 @@ static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
 			 job->programs[PFW_PROGRAM_TRAIN].program->splits,
 	};
 
-	shape.seq = (uint32_t)pfw_value_int(cfg->model.values, "context");
 	return pfw_model_open(cfg->model.plugin, cfg->model.values, &shape,
 			      cfg->pipeline.ranks * cfg->pipeline.chunks,
 			      cfg->pipeline.layout, &job->model, err);
@@ -85,21 +84,6 @@ static int open_programs(struct pfw_job *job, int generate,
 	return rc;
 }
 
-static int check_split(const struct pfw_job *job, struct pfw_error *err)
-{
-	const struct pfw_program *train =
-		job->programs[PFW_PROGRAM_TRAIN].program;
-
-	if (!train || !train->splits || job->model->ops->flags & PFW_STAGE_SPLITS)
-		return 0;
-	return pfw_error_set(err, EINVAL,
-			     "schedule %s takes the backward pass apart, which "
-			     "stage %s cannot: choose a schedule without I and W "
-			     "(1f1b, interleaved)",
-			     job->cfg->schedule.plugin->info.name,
-			     job->cfg->model.plugin->info.name);
-}
-
 int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		 struct pfw_error *err)
 {
@@ -122,8 +106,6 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 	rc = open_programs(job, how->generate, err);
 	if (!rc)
 		rc = open_model(job, how->generate, err);
-	if (!rc)
-		rc = check_split(job, err);
 	if (!rc)
 		rc = pfw_job_make_ties(job, err);
 	if (!rc)

@@ -55,8 +55,8 @@ struct pfw_job {
 	struct pfw_tie *ties;
 	uint32_t n_ties;
 	struct pfw_transport_props props;
-	struct pfw_dataset *data;     /**< NULL: generation */
-	struct pfw_tokenizer *tokenizer;
+	struct pfw_dataset *data;     /**< NULL: generation, or no tokens read */
+	struct pfw_tokenizer *tokenizer; /**< NULL with data */
 	const char *run_dir;          /**< NULL: nothing is written */
 	const char *resume;           /**< folder, or NULL */
 	const char *init;             /**< folder, or NULL */

@@ -75,6 +75,13 @@ static void gather_one(const struct pfw_job *job, uint32_t from,
 		g->last_ns = report->last_ns;
 }
 
+/* Ranks that share a core wait for each other without being idle. */
+static int measures_bubble(const struct pfw_rank *rank)
+{
+	return rank->has_core ||
+	       rank->job->model->ops->flags & PFW_STAGE_SLEEPS;
+}
+
 static void decide(struct pfw_rank *rank, const struct gathered *g)
 {
 	const struct pfw_config *cfg = rank->job->cfg;
@@ -97,7 +104,7 @@ static void decide(struct pfw_rank *rank, const struct gathered *g)
 	else if (rank->boot->ops->stopping(rank->boot))
 		d->stop = PFW_STOP_ASKED;
 	rank->bubble = NAN;
-	if (rank->computes_alone && g->last_ns > g->first_ns)
+	if (measures_bubble(rank) && g->last_ns > g->first_ns)
 		rank->bubble = 1 - (double)g->busy_ns /
 				   ((double)rank->boot->ranks *
 				    (double)(g->last_ns - g->first_ns));

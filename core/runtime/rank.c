@@ -78,15 +78,16 @@ static int tell_failure(struct pfw_rank *rank, int rc,
 	return event.code;
 }
 
-/* There is a validation split, and somebody wants to know. */
-static int evaluates(const struct pfw_job *job)
+/* What the data are says where training begins, and whether to evaluate. */
+static void take_data(struct pfw_rank *rank)
 {
 	struct pfw_dataset_info info;
 
-	if (!job->data || !job->programs[PFW_PROGRAM_EVAL].program)
-		return 0;
-	pfw_dataset_info(job->data, &info);
-	return info.valid_to > info.valid_from;
+	if (!rank->job->data)
+		return;
+	pfw_dataset_info(rank->job->data, &info);
+	rank->state.data = info.fingerprint;
+	rank->evaluates = info.valid_to > info.valid_from;
 }
 
 int pfw_rank_main(void *context, struct pfw_boot *boot)
@@ -96,13 +97,13 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		.job = job,
 		.boot = boot,
 		.rank = boot->rank,
-		.computes_alone = boot->cores >= boot->ranks,
-		.evaluates = evaluates(job),
+		.has_core = boot->cores >= boot->ranks,
 	};
 	struct pfw_error err = { 0 };
 	int rc;
 
 	rank.state.seed = job->cfg->run.seed;
+	take_data(&rank);
 	rc = run(&rank, &err);
 	if (rc)
 		rc = tell_failure(&rank, rc, &err);

@@ -50,8 +50,8 @@ struct pfw_rank {
 	const struct pfw_job *job;
 	struct pfw_boot *boot;
 	uint32_t rank;
-	int computes_alone; /**< it has a core of its own */
-	int evaluates;      /**< there is a validation split and a wish */
+	int has_core;   /**< of its own */
+	int evaluates;  /**< there is a validation split and a wish */
 
 	/* device */
 	const struct pfw_device_ops *device_ops;

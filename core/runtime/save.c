@@ -69,7 +69,7 @@ int pfw_rank_save(struct pfw_rank *rank, struct pfw_error *err)
 				   .step = rank->state.step };
 	int rc = 0;
 
-	if (!job->run_dir)
+	if (!job->run_dir || !job->model->n_params)
 		return 0;
 	atomic_store(&rank->boot->status->phase, PFW_PHASE_SAVING);
 	if (!rank->rank)

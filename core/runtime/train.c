@@ -29,8 +29,9 @@ static int needs_tokens(const struct pfw_rank *rank)
 {
 	const struct pfw_program *p = pfw_job_placement(rank->job);
 
-	return p->rank_of[0] == rank->rank ||
-	       p->rank_of[p->stages - 1] == rank->rank;
+	return rank->job->data &&
+	       (p->rank_of[0] == rank->rank ||
+		p->rank_of[p->stages - 1] == rank->rank);
 }
 
 static int open_loaders(struct pfw_rank *rank, struct pfw_error *err)

@@ -119,6 +119,8 @@ struct pfw_call {
 
 /** Has backward_input and backward_weight. */
 #define PFW_STAGE_SPLITS 1u
+/** Takes time but no core: its bubble can be measured with any number of ranks. */
+#define PFW_STAGE_SLEEPS 2u
 
 struct pfw_stage_ops {
 	size_t size;
@@ -137,7 +139,7 @@ struct pfw_stage_ops {
 	uint32_t (*boundary)(void *model, uint32_t index,
 			     const struct pfw_call_shape *shape,
 			     struct pfw_tensor *out, uint32_t max);
-	/** Vocabulary and longest sequence. */
+	/** Vocabulary (0: it reads no tokens) and longest sequence (>= 1). */
 	void (*limits)(void *model, uint32_t *vocab, uint32_t *context);
 
 	/*
