@@ -182,6 +182,32 @@ static void pretokens(void)
 	}
 }
 
+/** Wherever a text is cut, a piece of the whole begins there. */
+static void cuts(void)
+{
+	static const char *const words[] = { "a", "'s", "\n", " ", "7", "\xc3\xa9",
+					     "\xe3\x80\x80", "\xff" };
+	char text[400], is_start[400] = "";
+	size_t len = 0, wrong = 0, found = 0;
+	uint32_t x = 1;
+
+	while (len < sizeof(text) - 4) {
+		x = x * 1664525 + 1013904223;
+		strcpy(text + len, words[x >> 29]);
+		len += strlen(words[x >> 29]);
+	}
+	for (size_t at = 0; at < len; at += pfw_bpe_piece(text + at, len - at))
+		is_start[at] = 1;
+	for (size_t n = 0; n <= len; n++) {
+		size_t cut = pfw_bpe_cut(text, n);
+
+		wrong += cut > n || !is_start[cut];
+		found += cut > 0;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT(found > len / 2);
+}
+
 /** Opens what must be refused; the sentence after the folder's name. */
 static const char *refusal(const char *more, const char *merge_text, size_t len)
 {
@@ -334,6 +360,7 @@ static const struct unit_test tests[] = {
 	{ "bytes", bytes },
 	{ "merging", merging },
 	{ "pieces of a text", pretokens },
+	{ "cuts", cuts },
 	{ "refusals", refusals },
 	{ "odd vocabularies", odd_vocabularies },
 	{ "a long word", a_long_word },
