@@ -1,8 +1,9 @@
 #!/bin/sh
-# The config reader under libFuzzer, ASan and UBSan: RUNS inputs, in a build of
-# its own.  A crash leaves crash-* in _check/fuzz.
+# TARGET (config, json, safetensors, bpe) under libFuzzer, ASan and UBSan: RUNS
+# inputs, in a build of its own.  A crash leaves crash-* in _check/fuzz.
 set -eu
 command -v clang >/dev/null || { echo 'fuzz needs clang'; exit 1; }
+target=${TARGET:-config}
 src=$(cd "$srcdir" && pwd)
 flags='-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined'
 mkdir -p _check/fuzz
@@ -13,10 +14,10 @@ make -s >>log 2>&1 || { tail log; exit 1; }
 make -s check TESTS= >>log 2>&1 || { tail log; exit 1; }
 # shellcheck disable=SC2086
 clang $flags -fsanitize=fuzzer -include config.h -I"$src/include" \
-	-I"$src/core" -I"$src/tests" -o fuzz_config \
-	"$src/tests/fuzz/config.c" .libs/libpipefwcore.a \
+	-I"$src/core" -I"$src/tests" -o "fuzz_$target" \
+	"$src/tests/fuzz/$target.c" .libs/libpipefwcore.a \
 	$(sed -n 's/^LIBCONFIG_LIBS = //p; s/^LIBS = //p' Makefile)
-mkdir -p corpus
-PIPEFW_PLUGIN_DIR=$PWD/tests/plugins/.libs ./fuzz_config \
+mkdir -p "corpus-$target"
+PIPEFW_PLUGIN_DIR=$PWD/tests/plugins/.libs "./fuzz_$target" \
 	-runs="${RUNS:-1000000}" -max_len=4096 -timeout=10 -print_final_stats=1 \
-	corpus "$src/tests/fuzz/corpus-config"
+	"corpus-$target" "$src/tests/fuzz/corpus-$target"
