@@ -165,7 +165,7 @@ int pfw_values_set(struct pfw_values *values, const char *what, uint32_t index,
 	struct pfw_literal l = *literal;
 	struct pfw_value new = { .state = PFW_VALUE_GIVEN };
 	char found[128];
-	void *copy;
+	void *copy = NULL;
 
 	if (o->type == PFW_OPT_FLOAT && l.type == PFW_LITERAL_INT) {
 		l.type = PFW_LITERAL_FLOAT;
@@ -178,21 +178,15 @@ int pfw_values_set(struct pfw_values *values, const char *what, uint32_t index,
 	new.i = l.i;
 	new.f = l.f;
 	if (l.type == PFW_LITERAL_STRING)
-		copy = copy_of(l.s, strlen(l.s) + 1);
-	else if (l.type == PFW_LITERAL_LIST)
-		copy = copy_of(l.list, l.n * sizeof(*l.list));
-	else
-		copy = NULL;
-	if (!copy &&
-	    (l.type == PFW_LITERAL_STRING || l.type == PFW_LITERAL_LIST))
+		new.s = copy = copy_of(l.s, strlen(l.s) + 1);
+	if (l.type == PFW_LITERAL_LIST) {
+		new.n = l.n;
+		new.list = copy = copy_of(l.list, l.n * sizeof(*l.list));
+	}
+	if (!copy && (l.type == PFW_LITERAL_STRING ||
+		      l.type == PFW_LITERAL_LIST))
 		return pfw_error_set(err, ENOMEM, "out of memory for %s",
 				     o->name);
-	if (l.type == PFW_LITERAL_STRING) {
-		new.s = copy;
-	} else {
-		new.n = copy ? l.n : 0;
-		new.list = copy;
-	}
 	free(values->v[index].s);
 	free(values->v[index].list);
 	values->v[index] = new;

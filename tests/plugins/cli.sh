@@ -31,7 +31,7 @@ says 3 'there is no filter "gpt2"' pipefw describe filter:gpt2
 says 3 'No such file' pipefw describe ./pipefw-none-schedule.so
 says 3 "must be called pipefw-NAME-stage.so" pipefw describe ./none-stage.so
 says 0 'an integer, 1 or more\|an integer from 1' pipefw describe stage:gpt2
-says 0 'must be given' pipefw describe data
+says 0 'must be given' pipefw describe model
 says 0 'at the end of the cosine' pipefw describe optimizer
 
 # Plugins that are wrong, or find no hardware, are listed with the reason.
