@@ -4,6 +4,8 @@
  */
 #include "cpu.h"
 
+#include "amx/detect.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,14 @@ static int has_avx512(void)
 	       __builtin_cpu_supports("avx512dq") &&
 	       __builtin_cpu_supports("avx512vl");
 }
-#define ISA_NAMES "generic, avx2 or avx512"
+#define ISA_NAMES "generic, avx2, avx512 or amx"
+
+#ifdef HAVE_AMX
+static int has_amx(void)
+{
+	return has_avx512() && cpu_amx_supported();
+}
+#endif
 #else
 #define ISA_NAMES "generic"
 #endif
@@ -40,18 +49,22 @@ static int has_avx512(void)
  * here (with their epilogues; without, they are about equal). */
 static const struct {
 	const char *name;
-	const struct cpu_isa *isa;
+	const struct cpu_isa *isa;        /* NULL: no fp32 */
+	const struct pfw_kernels *bf16;
 	int (*supported)(void);
 	int prefer_own;
 } isas[] = {
-	{ "generic", &cpu_generic_isa, always, 0 },
+	{ "generic", &cpu_generic_isa, &cpu_generic_isa.bf16, always, 0 },
 #ifdef __x86_64__
-	{ "avx2", &cpu_avx2_isa, has_avx2, 0 },
-	{ "avx512", &cpu_avx512_isa, has_avx512, 1 },
+	{ "avx2", &cpu_avx2_isa, &cpu_avx2_isa.bf16, has_avx2, 0 },
+	{ "avx512", &cpu_avx512_isa, &cpu_avx512_isa.bf16, has_avx512, 1 },
+#endif
+#ifdef HAVE_AMX
+	{ "amx", NULL, &cpu_amx_kernels, has_amx, 1 },
 #endif
 };
 
-static int choose_isa(size_t *out, struct pfw_error *err)
+static int choose_isa(uint32_t dtype, size_t *out, struct pfw_error *err)
 {
 	const char *want = getenv("PIPEFW_CPU");
 	size_t n = sizeof(isas) / sizeof(isas[0]);
@@ -59,10 +72,16 @@ static int choose_isa(size_t *out, struct pfw_error *err)
 	for (size_t i = n; i-- > 0;) {
 		if (want && *want && strcmp(want, isas[i].name))
 			continue;
-		if (isas[i].supported()) {
+		if ((dtype == PFW_BF16 || isas[i].isa) &&
+		    isas[i].supported()) {
 			*out = i;
 			return 0;
 		}
+		if (want && *want && !isas[i].isa && dtype != PFW_BF16)
+			return pfw_error_set(err, ENOTSUP,
+				"PIPEFW_CPU=%s: only computes in bf16; set "
+				"device.dtype to \"bf16\", or unset it",
+				want);
 		if (want && *want)
 			return pfw_error_set(err, ENOTSUP,
 				"PIPEFW_CPU=%s: this processor has no %s; "
@@ -117,20 +136,23 @@ int cpu_choose(const struct pfw_device_info *info,
 	       const struct pfw_kernels **kernels, char *path, size_t path_len,
 	       struct pfw_error *err)
 {
-	char words[64];
+	char words[64] = "bf16 products summed in fp32";
 	size_t i = 0;
 	int blas = 0, r;
 
-	if (info->dtype != PFW_F32)
+	if (info->dtype != PFW_F32 && info->dtype != PFW_BF16)
 		return pfw_error_set(err, ENOTSUP,
-				     "the cpu device computes in fp32 only: "
-				     "set device.dtype to \"fp32\"");
-	r = choose_isa(&i, err);
-	if (!r)
-		r = choose_blas(isas[i].prefer_own, &blas, words, sizeof(words), err);
+				     "the cpu device computes in fp32 or bf16");
+	r = choose_isa(info->dtype, &i, err);
+	if (!r && info->dtype == PFW_F32)
+		r = choose_blas(isas[i].prefer_own, &blas, words,
+				sizeof(words), err);
 	if (r)
 		return r;
-	*kernels = blas ? &isas[i].isa->blas : &isas[i].isa->own;
+	if (info->dtype == PFW_BF16)
+		*kernels = isas[i].bf16;
+	else
+		*kernels = blas ? &isas[i].isa->blas : &isas[i].isa->own;
 	snprintf(path, path_len, "%s, %s, 1 thread", isas[i].name, words);
 	return 0;
 }

@@ -9,16 +9,20 @@
 /** Floats of scratch that each queue has for panels and tiles. */
 #define CPU_SCRATCH ((size_t)1 << 20)
 
-/** The kernels of one instruction set, by who multiplies. */
+/** The kernels of one instruction set, by policy and by who multiplies. */
 struct cpu_isa {
 	struct pfw_kernels own;
 	struct pfw_kernels blas; /**< all zero without OpenBLAS */
+	struct pfw_kernels bf16; /**< own products of values rounded to bf16 */
 };
 
 extern const struct cpu_isa cpu_generic_isa;
 #ifdef __x86_64__
 extern const struct cpu_isa cpu_avx2_isa;
 extern const struct cpu_isa cpu_avx512_isa;
+#endif
+#ifdef HAVE_AMX
+extern const struct pfw_kernels cpu_amx_kernels;
 #endif
 
 struct cpu_device {

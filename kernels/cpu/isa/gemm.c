@@ -83,7 +83,7 @@ static void run_panels(const struct cpu_queue *q, const struct pfw_gemm *g,
 }
 
 static void run_whole(const struct cpu_queue *q, const struct pfw_gemm *g,
-		      uint32_t steps, int accumulate)
+		      uint32_t steps, int accumulate, product_fn *product)
 {
 	struct cpu_block all = { .rows = g->m, .cols = g->n };
 	struct cpu_product p = part(q, g, &all);
@@ -93,10 +93,12 @@ static void run_whole(const struct cpu_queue *q, const struct pfw_gemm *g,
 	p.accumulate = accumulate;
 	p.finish = g;
 	p.steps = steps;
-	ISA(product)(&p);
+	product(&p);
 }
 
-static void run(void *queue, const struct pfw_gemm *g, product_fn *product)
+/* @p finishes: the product runs the epilogue itself. */
+static void run(void *queue, const struct pfw_gemm *g, product_fn *product,
+		int finishes)
 {
 	const uint32_t bent = PFW_EPI_GELU | PFW_EPI_DGELU;
 	uint32_t steps = g->epilogue, uses_c = steps & PFW_EPI_ACCUMULATE;
@@ -105,15 +107,28 @@ static void run(void *queue, const struct pfw_gemm *g, product_fn *product)
 		uses_c |= PFW_EPI_RESIDUAL;
 	if (uses_c && ((steps & bent) || (uses_c & (uses_c - 1))))
 		run_tiles(queue, g, product);
-	else if (product == ISA(product))
-		run_whole(queue, g, steps & ~uses_c, uses_c != 0);
+	else if (finishes)
+		run_whole(queue, g, steps & ~uses_c, uses_c != 0, product);
 	else
 		run_panels(queue, g, steps & ~uses_c, uses_c != 0, product);
 }
 
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g)
 {
-	run(queue, g, ISA(product));
+	run(queue, g, ISA(product), 1);
+}
+
+static void product_bf16(const struct cpu_product *p)
+{
+	struct cpu_product rounded = *p;
+
+	rounded.round = 1;
+	ISA(product)(&rounded);
+}
+
+void ISA(gemm_bf16)(void *queue, const struct pfw_gemm *g)
+{
+	run(queue, g, product_bf16, 1);
 }
 
 #ifdef HAVE_OPENBLAS
@@ -129,6 +144,6 @@ static void product_blas(const struct cpu_product *p)
 
 void ISA(gemm_blas)(void *queue, const struct pfw_gemm *g)
 {
-	run(queue, g, product_blas);
+	run(queue, g, product_blas, 0);
 }
 #endif

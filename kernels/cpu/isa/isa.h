@@ -35,13 +35,16 @@ struct cpu_product {
 	size_t lda, ldb, ldc;
 	int accumulate;
 	float *scratch;
-	/* Own product only: what to do with each part of C that is ready. */
+	/* Own product only: A and B are rounded to bf16; and what to do with
+	 * each part of C that is ready. */
+	int round;
 	const struct pfw_gemm *finish;
 	uint32_t steps;
 };
 
 void ISA(product)(const struct cpu_product *p);
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g);
+void ISA(gemm_bf16)(void *queue, const struct pfw_gemm *g);
 void ISA(gemm_blas)(void *queue, const struct pfw_gemm *g);
 
 /** C[m,n] (+)= A B on tiles in cache: A(i,k) = a[i * a_row + k * a_k]. */

@@ -49,6 +49,18 @@ INLINE void pack(float *dst, const size_t width, const float *src, size_t ld,
 	}
 }
 
+/* To bf16 precision, to nearest, ties to even; a NaN stays one. */
+static void round_panels(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i += VW) {
+		vf y = vf_load(x + i);
+		vu u = (vu)y;
+
+		u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000u;
+		vf_store(x + i, vf_select(y == y, (vf)u, y));
+	}
+}
+
 static void store_edge(float *c, size_t ldc, size_t rows, size_t cols,
 		       int accumulate, const vf sum[ROWS][2])
 {
@@ -124,11 +136,16 @@ static void multiply_panel(const struct cpu_product *p, struct place *at,
 	pack(bp, COLS, p->b + (b_k ? at->col * p->ldb + k0
 				   : k0 * p->ldb + at->col),
 	     p->ldb, b_k, at->n, at->k);
+	if (p->round)
+		round_panels(bp, (at->n + COLS - 1) / COLS * COLS * at->k);
 	for (at->row = 0; at->row < p->m; at->row += M_BLOCK) {
 		at->m = least(M_BLOCK, p->m - at->row);
 		pack(ap, ROWS, p->a + (a_k ? at->row * p->lda + k0
 					   : k0 * p->lda + at->row),
 		     p->lda, a_k, at->m, at->k);
+		if (p->round)
+			round_panels(ap, (at->m + ROWS - 1) / ROWS * ROWS *
+						 at->k);
 		multiply_block(p, at, ap, bp);
 	}
 }

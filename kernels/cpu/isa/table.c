@@ -18,6 +18,7 @@
 
 const struct cpu_isa ISA(isa) = {
 	.own = KERNELS(ISA(gemm_own)),
+	.bf16 = KERNELS(ISA(gemm_bf16)),
 #ifdef HAVE_OPENBLAS
 	.blas = KERNELS(ISA(gemm_blas)),
 #endif

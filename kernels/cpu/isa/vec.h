@@ -37,6 +37,7 @@
 
 typedef float vf __attribute__((vector_size(VW * 4)));
 typedef int32_t vi __attribute__((vector_size(VW * 4)));
+typedef uint32_t vu __attribute__((vector_size(VW * 4)));
 typedef float vf_any __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 
 INLINE vf vf_load(const float *p)

@@ -1,0 +1,60 @@
+/*
+ * amx.h: matrix products on AMX tiles (bf16 in, fp32 sums).
+ *
+ * Intel 64 Architectures Software Developer's Manual, volume 1, chapter 18: a
+ * tile is 16 rows of 64 bytes; TDPBF16PS adds A (16 rows of 32 bf16) times B
+ * (16 rows of pairs: row p holds, for each of 16 columns, the elements 2p and
+ * 2p+1 of k) to 16 x 16 fp32.
+ *
+ * Everything here moves in blocks of BLOCK: a block of C is four tiles, a step
+ * of k two tiles of A and two of B.  Packed operands are such steps in the
+ * order in which they are used, zeros past the edges.
+ */
+#ifndef PFW_KERNELS_CPU_AMX_H
+#define PFW_KERNELS_CPU_AMX_H
+
+#include "cpu.h"
+
+#define BLOCK 32
+#define TILE 512                /* bf16 elements of one tile */
+#define STEP (2 * TILE)         /* of one step of k, either operand */
+
+typedef uint16_t bf16;
+
+static inline size_t blocks(size_t n)
+{
+	return (n + BLOCK - 1) / BLOCK;
+}
+
+/** An fp32 matrix whose @p rows are @p ld apart, to be packed: rows are what
+ *  becomes rows of A or columns of B where k runs along them, else k. */
+struct amx_source {
+	const float *x;
+	size_t ld;
+	size_t n;        /**< rows of A, or columns of B */
+	size_t k;
+	int k_contiguous;
+};
+
+/** blocks(n) * blocks(k) * STEP elements. */
+void amx_pack_a(bf16 *dst, const struct amx_source *s);
+void amx_pack_b(bf16 *dst, const struct amx_source *s);
+
+/** Part of C: a block's place, and how much of it is there. */
+struct amx_place {
+	size_t row, col, rows, cols;
+};
+
+/** A step before all others: += C, which holds the part of k before. */
+#define AMX_ADD_TO 0x80000000u
+
+/** Writes the sums of one block, [BLOCK][BLOCK], to where they belong. */
+void amx_finish(const struct pfw_gemm *g, const struct amx_place *at,
+		uint32_t steps, const float *sums);
+
+void amx_gemm(void *queue, const struct pfw_gemm *g);
+size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols);
+void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
+	      const float *weight, void *packed);
+
+#endif

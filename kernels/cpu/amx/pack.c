@@ -1,0 +1,137 @@
+/*
+ * From fp32 rows to bf16 tiles.
+ *
+ * Where k runs along the rows of the source, a row of A is a row of the
+ * source, and a tile of B the same turned about its diagonal in units of pairs;
+ * where k runs across them, two rows are interleaved into pairs, which is a
+ * tile of B, and turned for A.
+ */
+#include "amx/amx.h"
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* The mask of the first @p n of 16 lanes. */
+INLINE __mmask16 lanes(size_t n)
+{
+	return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
+}
+
+/* 32 elements as bf16, those from @p n on are 0. */
+INLINE __m512i load(const float *x, size_t n)
+{
+	__m512 low = _mm512_maskz_loadu_ps(lanes(n), x);
+	__m512 high = _mm512_maskz_loadu_ps(lanes(n > 16 ? n - 16 : 0), x + 16);
+
+	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* Turns a 16 x 16 matrix of 32-bit elements. */
+INLINE void turn(__m512i r[16])
+{
+	__m512i t[16];
+
+	for (int i = 0; i < 8; i++) {
+		t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+		t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+	}
+	for (int i = 0; i < 4; i++) {
+		__m512i *a = t + 4 * i, *b = r + 4 * i;
+
+		b[0] = _mm512_unpacklo_epi64(a[0], a[2]);
+		b[1] = _mm512_unpackhi_epi64(a[0], a[2]);
+		b[2] = _mm512_unpacklo_epi64(a[1], a[3]);
+		b[3] = _mm512_unpackhi_epi64(a[1], a[3]);
+	}
+	for (int i = 0; i < 4; i++) {
+		t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+		t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+		t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+		t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+	}
+	for (int i = 0; i < 4; i++) {
+		r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+		r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+		r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+		r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+	}
+}
+
+/* Rows @p row of a source along k into one tile. */
+INLINE void tile_along(bf16 *dst, const struct amx_source *s, size_t row,
+		       size_t k, const int turned)
+{
+	__m512i r[16];
+
+	for (size_t i = 0; i < 16; i++)
+		r[i] = row + i < s->n
+			       ? load(s->x + (row + i) * s->ld + k, s->k - k)
+			       : _mm512_setzero_si512();
+	if (turned)
+		turn(r);
+	for (int i = 0; i < 16; i++)
+		_mm512_store_si512(dst + 32 * i, r[i]);
+}
+
+/* Two rows of k as pairs: elements 0 to 15 in *low, the others in *high. */
+INLINE void pairs(__m512i even, __m512i odd, __m512i *low, __m512i *high)
+{
+	const __m512i lows = _mm512_set_epi16(
+		47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
+		39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+
+	*low = _mm512_permutex2var_epi16(even, lows, odd);
+	*high = _mm512_permutex2var_epi16(
+		even, _mm512_add_epi16(lows, _mm512_set1_epi16(16)), odd);
+}
+
+/* A step (two tiles) from a source across k. */
+INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
+			size_t k, const int turned)
+{
+	__m512i low[16], high[16];
+
+	for (size_t i = 0; i < 16; i++) {
+		size_t at = k + 2 * i;
+		const float *x = s->x + at * s->ld + n;
+		__m512i even = _mm512_setzero_si512(), odd = even;
+
+		if (at < s->k)
+			even = load(x, s->n - n);
+		if (at + 1 < s->k)
+			odd = load(x + s->ld, s->n - n);
+		pairs(even, odd, &low[i], &high[i]);
+	}
+	if (turned) {
+		turn(low);
+		turn(high);
+	}
+	for (int i = 0; i < 16; i++) {
+		_mm512_store_si512(dst + 32 * i, low[i]);
+		_mm512_store_si512(dst + TILE + 32 * i, high[i]);
+	}
+}
+
+INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along)
+{
+	for (size_t n = 0; n < s->n; n += BLOCK)
+		for (size_t k = 0; k < s->k; k += BLOCK, dst += STEP) {
+			if (!s->k_contiguous) {
+				step_across(dst, s, n, k, !turned_along);
+				continue;
+			}
+			tile_along(dst, s, n, k, turned_along);
+			tile_along(dst + TILE, s, n + 16, k, turned_along);
+		}
+}
+
+void amx_pack_a(bf16 *dst, const struct amx_source *s)
+{
+	pack(dst, s, 0);
+}
+
+void amx_pack_b(bf16 *dst, const struct amx_source *s)
+{
+	pack(dst, s, 1);
+}
