@@ -216,8 +216,6 @@ void check_close(const struct path *p, const char *what, const double *got,
 	double diff = 0.0, norm = 0.0, worst = 0.0, rms, error;
 	char text[160];
 
-	if (p && strstr(p->label, " bf16: "))
-		bound = bound_bf16;
 	if (n < FEW)
 		bound *= 100.0;
 	for (size_t i = 0; i < n; i++) {

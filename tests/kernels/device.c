@@ -17,6 +17,7 @@ static int open_one(struct path *p, const struct pfw_device_ops *ops,
 	struct pfw_error err = { 0 };
 
 	p->ops = ops;
+	p->policy = dtype;
 	if (ops->open(NULL, &info, &p->device, &p->props, &err)) {
 		printf("left out: %s: %s\n", name, err.text);
 		return 0;

@@ -17,6 +17,7 @@ struct path {
 	const struct pfw_device_ops *ops;
 	void *device, *queue;
 	struct pfw_device_props props;
+	uint32_t policy; /**< the dtype it was opened for */
 	const struct pfw_kernels *k;
 };
 
@@ -52,8 +53,9 @@ struct buf buf_tokens(struct path *p, size_t n, uint32_t limit);
 void buf_get(struct buf *b);
 void buf_free(struct buf *b);
 
-/** ||got - want|| / ||want|| and the worst element against the root mean
- *  square, each under its bound (fp32, or bf16 activations). */
+/** ||got - want|| / ||want|| under the bound that goes with the type of the
+ *  activations, and the worst element against the root mean square under 30
+ *  times that. */
 void check_close(const struct path *p, const char *what, const double *got,
 		 const double *want, size_t n, double bound_fp32,
 		 double bound_bf16);

@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* fp32 sums of k <= 1100 products; bf16: the rounding of the output. */
-#define BOUND_FP32 2e-6
+/* fp32 sums of k <= 4200 products of exact bf16; bf16: the output's rounding. */
+#define BOUND_FP32 3e-6
 #define BOUND_BF16 6e-3
+/* A bf16 policy also rounds what comes in fp32. */
+#define BOUND_ROUNDED 4e-3
 
 struct problem {
 	struct path *path;
 	uint32_t kind, steps, m, n, k;
 	int in_place; /* residual is c */
 	int packed;
+	int fine; /* numbers that bf16 cannot hold */
 	struct buf a, b, c, bias, aux, residual;
 };
 
@@ -69,42 +72,67 @@ static void verify(struct problem *t)
 {
 	size_t n = (size_t)t->m * t->n;
 	double *want = doubles(n), *want_aux = doubles(n);
+	double bound = t->fine && t->path->policy == PFW_BF16 ? BOUND_ROUNDED
+							      : BOUND_FP32;
 	char what[128];
 
 	ref_product(t->kind, t->m, t->n, t->k, t->a.host, t->b.host, want);
 	for (size_t i = 0; i < n; i++)
 		want[i] = step_by_step(t, i, want[i], t->c.host[i], want_aux);
 	run(t);
-	snprintf(what, sizeof(what), "gemm %s %ux%ux%u epilogue %#x%s%s",
+	snprintf(what, sizeof(what), "gemm %s %ux%ux%u epilogue %#x%s%s%s",
 		 t->kind == PFW_GEMM_NT ? "NT"
 					: t->kind == PFW_GEMM_NN ? "NN" : "TN",
 		 t->m, t->n, t->k, t->steps, t->in_place ? " in place" : "",
-		 t->packed ? " packed" : "");
+		 t->packed ? " packed" : "", t->fine ? " fine" : "");
 	buf_get(&t->c);
-	check_close(t->path, what, t->c.host, want, n, BOUND_FP32, BOUND_BF16);
+	check_close(t->path, what, t->c.host, want, n, bound, BOUND_BF16);
 	buf_get(&t->aux);
 	if (t->steps & PFW_EPI_GELU)
-		check_close(t->path, what, t->aux.host, want_aux, n, BOUND_FP32,
+		check_close(t->path, what, t->aux.host, want_aux, n, bound,
 			    BOUND_BF16);
 	free(want);
 	free(want_aux);
 }
 
-static void check_one(struct path *p, uint32_t kind, uint32_t steps, uint32_t m,
-		      uint32_t n, uint32_t k, int in_place, int packed)
+/* Random values, of few bits unless @p fine. */
+static struct buf operand(struct path *p, size_t n, double scale, int fine)
+{
+	double *v = doubles(n);
+	struct buf b;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = fine ? random_uniform() * scale
+			    : (random_below(255) - 127.0) / 128.0 * scale;
+	b = buf_from(p, n, p->props.act_dtype, v);
+	free(v);
+	return b;
+}
+
+struct shape {
+	uint32_t m, n, k;
+};
+#define IN_PLACE 1
+#define PACKED 2
+#define FINE 4
+
+static void check_one(struct path *p, uint32_t kind, uint32_t steps,
+		      struct shape s, int flags)
 {
 	const uint32_t act = p->props.act_dtype;
-	const size_t mn = (size_t)m * n;
-	const int reads_c = in_place || (steps & PFW_EPI_ACCUMULATE);
-	double scale = 1.0 / sqrt(k);
-	uint32_t c_dtype = kind == PFW_GEMM_TN ? PFW_F32 : act;
-	struct problem t = { .path = p, .kind = kind, .steps = steps, .m = m,
-			     .n = n, .k = k, .in_place = in_place,
-			     .packed = packed };
+	const size_t mn = (size_t)s.m * s.n;
+	const int reads_c = (flags & IN_PLACE) || (steps & PFW_EPI_ACCUMULATE);
+	const uint32_t c_dtype = kind == PFW_GEMM_TN ? PFW_F32 : act;
+	struct problem t = { .path = p, .kind = kind, .steps = steps, .m = s.m,
+			     .n = s.n, .k = s.k, .in_place = flags & IN_PLACE,
+			     .packed = flags & PACKED, .fine = flags & FINE };
+	double scale = 1.0;
 
-	t.a = buf_random(p, (size_t)m * k, act, 3.0 * scale);
-	t.b = buf_random(p, (size_t)n * k, act, 1.0);
-	t.bias = buf_random(p, n, PFW_F32, 1.0);
+	while (scale * scale * s.k > 4.0) /* a power of two: exact */
+		scale /= 2.0;
+	t.a = operand(p, (size_t)s.m * s.k, scale, t.fine);
+	t.b = operand(p, (size_t)s.n * s.k, 1.0, t.fine);
+	t.bias = buf_random(p, s.n, PFW_F32, 1.0);
 	t.residual = buf_random(p, mn, act, 1.0);
 	t.aux = steps & PFW_EPI_DGELU ? buf_random(p, mn, act, 3.0)
 				      : buf_poison(p, mn, act);
@@ -121,50 +149,56 @@ static void check_one(struct path *p, uint32_t kind, uint32_t steps, uint32_t m,
 
 static void check_sizes(struct path *p)
 {
-	static const uint32_t sizes[][3] = {
-		{ 1, 1, 1 },    { 2, 3, 5 },     { 12, 32, 16 },
-		{ 13, 33, 17 }, { 32, 32, 32 },  { 31, 47, 63 },
+	static const struct shape sizes[] = {
+		{ 1, 1, 1 },	{ 2, 3, 5 },	 { 12, 32, 16 },
+		{ 13, 33, 17 }, { 32, 32, 32 },	 { 31, 47, 63 },
 		{ 64, 96, 64 }, { 130, 70, 300 }, { 50, 1040, 40 },
-		{ 300, 64, 31 }, { 48, 80, 1100 },
+		{ 550, 64, 31 }, { 48, 80, 1100 }, { 33, 40, 4200 },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_TN; kind++)
-			for (int acc = 0; acc < 2; acc++)
-				check_one(p, kind,
-					  acc ? PFW_EPI_ACCUMULATE : 0,
-					  sizes[i][0], sizes[i][1], sizes[i][2],
-					  0, 0);
+		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_TN; kind++) {
+			check_one(p, kind, 0, sizes[i], FINE);
+			check_one(p, kind, PFW_EPI_ACCUMULATE, sizes[i], 0);
+		}
 }
 
 static void check_epilogues(struct path *p)
 {
-	static const uint32_t mn[][2] = { { 7, 19 }, { 160, 1100 } };
+	static const struct shape sizes[] = {
+		{ 7, 19, 24 }, { 160, 1100, 24 }, { 9, 37, 4200 },
+	};
 
 	for (uint32_t steps = 0; steps < 32; steps++) {
 		if ((steps & PFW_EPI_GELU) && (steps & PFW_EPI_DGELU))
 			continue; /* both use aux */
-		for (int i = 0; i < 2; i++) {
+		for (int i = 0; i < 3; i++) {
 			check_one(p, steps % 2 ? PFW_GEMM_NT : PFW_GEMM_NN,
-				  steps, mn[i][0], mn[i][1], 24, 0, 0);
+				  steps, sizes[i], 0);
 			if (steps & PFW_EPI_RESIDUAL)
-				check_one(p, PFW_GEMM_NN, steps, mn[i][0],
-					  mn[i][1], 24, 1, 0);
+				check_one(p, PFW_GEMM_NN, steps, sizes[i],
+					  IN_PLACE);
 		}
 	}
 }
 
 static void check_packed(struct path *p)
 {
-	static const uint32_t sizes[][3] = {
+	static const struct shape sizes[] = {
 		{ 5, 3, 7 }, { 33, 65, 97 }, { 64, 128, 64 }, { 160, 96, 640 },
+		{ 35, 40, 4200 },
 	};
 
-	for (size_t i = 0; p->k->pack_bytes && i < 4; i++)
-		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_NN; kind++)
-			if (p->k->pack_bytes(p->queue, kind, 64, 64))
-				check_one(p, kind, PFW_EPI_BIAS, sizes[i][0],
-					  sizes[i][1], sizes[i][2], 0, 1);
+	for (size_t i = 0; p->k->pack_bytes && i < 5; i++)
+		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_NN; kind++) {
+			if (!p->k->pack_bytes(p->queue, kind, 64, 64))
+				continue;
+			check_one(p, kind, PFW_EPI_BIAS, sizes[i], PACKED);
+			check_one(p, kind,
+				  PFW_EPI_BIAS | PFW_EPI_GELU |
+					  PFW_EPI_ACCUMULATE,
+				  sizes[i], PACKED);
+		}
 }
 
 void check_gemm(struct path *p)
@@ -174,48 +208,47 @@ void check_gemm(struct path *p)
 	check_packed(p);
 }
 
-/* GELU and its slope element by element, through products with 1. */
+/* GELU and its slope element by element: the product is 0, then 1. */
 void check_gelu(struct path *p)
 {
-	const uint32_t n = 4001;
+	const uint32_t n = 4001, act = p->props.act_dtype;
 	double *x = doubles(n), *want = doubles(n), *slope = doubles(n);
-	const double one = 1.0;
-	struct buf a, b, c, aux;
+	const double zero = 0.0, one = 1.0;
+	struct buf zeros = buf_from(p, 1, act, &zero);
+	struct buf ones = buf_from(p, 1, act, &one);
+	struct buf b, bias, c = buf_poison(p, n, act), aux;
 	struct pfw_gemm g = { .size = sizeof(g), .kind = PFW_GEMM_NT,
-			      .epilogue = PFW_EPI_GELU, .m = n, .n = 1, .k = 1,
-			      .c_dtype = p->props.act_dtype };
+			      .epilogue = PFW_EPI_BIAS | PFW_EPI_GELU, .m = 1,
+			      .n = n, .k = 1, .c_dtype = act };
 
 	for (uint32_t i = 0; i < n; i++)
+		want[i] = 1.0;
+	b = buf_from(p, n, act, want);
+	for (uint32_t i = 0; i < n; i++)
 		x[i] = (i - 2000.0) / 2000.0 * 12.0 + random_uniform() * 1e-3;
-	a = buf_from(p, n, p->props.act_dtype, x);
-	b = buf_from(p, 1, p->props.act_dtype, &one);
-	c = buf_poison(p, n, p->props.act_dtype);
-	aux = buf_poison(p, n, p->props.act_dtype);
-	g.a = a.ptr;
+	aux = buf_from(p, n, act, x); /* rounds */
+	bias = buf_from(p, n, PFW_F32, aux.host);
+	for (uint32_t i = 0; i < n; i++) {
+		want[i] = ref_gelu(bias.host[i]);
+		slope[i] = ref_gelu_slope(bias.host[i]);
+	}
+	g.a = zeros.ptr;
 	g.b = b.ptr;
 	g.c = c.ptr;
 	g.aux = aux.ptr;
+	g.bias = bias.ptr;
 	p->k->gemm(p->queue, &g);
 	buf_get(&c);
-	for (uint32_t i = 0; i < n; i++) {
-		want[i] = ref_gelu(a.host[i]);
-		slope[i] = ref_gelu_slope(a.host[i]);
-	}
 	check_close(p, "gelu", c.host, want, n, 2e-7, 5e-3);
-	/* c = 1 * 1 * slope(aux) */
 	g.epilogue = PFW_EPI_DGELU;
-	g.aux = a.ptr;
-	buf_free(&a);
-	for (uint32_t i = 0; i < n; i++)
-		x[i] = 1.0;
-	a = buf_from(p, n, p->props.act_dtype, x);
-	g.a = a.ptr;
-	g.aux = aux.ptr;
+	g.a = ones.ptr;
 	p->k->gemm(p->queue, &g);
 	buf_get(&c);
 	check_close(p, "gelu slope", c.host, slope, n, 5e-7, 5e-3);
-	buf_free(&a);
+	buf_free(&zeros);
+	buf_free(&ones);
 	buf_free(&b);
+	buf_free(&bias);
 	buf_free(&c);
 	buf_free(&aux);
 	free(x);

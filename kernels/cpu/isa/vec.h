@@ -83,9 +83,31 @@ INLINE vf vf_select(vi mask, vf a, vf b)
 	return (vf)(((vi)a & mask) | ((vi)b & ~mask));
 }
 
+/** The larger and the smaller; @p b where either is NaN. */
 INLINE vf vf_max(vf a, vf b)
 {
+#if defined(__AVX512F__)
+	return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+	return _mm256_max_ps(a, b);
+#elif defined(__SSE__)
+	return _mm_max_ps(a, b);
+#else
 	return vf_select(a > b, a, b);
+#endif
+}
+
+INLINE vf vf_min(vf a, vf b)
+{
+#if defined(__AVX512F__)
+	return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+	return _mm256_min_ps(a, b);
+#elif defined(__SSE__)
+	return _mm_min_ps(a, b);
+#else
+	return vf_select(a < b, a, b);
+#endif
 }
 
 INLINE vf vf_sqrt(vf x)

@@ -4,35 +4,40 @@
  * exp: x = n ln 2 + r with |r| <= ln 2 / 2, 2^n by the exponent field and
  * exp(r) = 1 + r + r^2 q(r), q of degree 4 fitted (Remez) to a relative error
  * of 3.1e-9 of exp; with rounding the whole is within 1.2e-7 relative of
- * the true value from -87 to 88.  Below -87 it gives 0; above 88, exp(88);
- * NaN stays NaN.  The tests hold it to these words.
+ * the true value from -87 to 88.  Below -104 it gives 0, above 89 a number over
+ * 1e38 or infinity; NaN stays NaN.  The tests hold it to these words.
  */
 #ifndef PFW_KERNELS_CPU_VMATH_H
 #define PFW_KERNELS_CPU_VMATH_H
 
 #include "isa/vec.h"
 
-#define EXP_LOW (-87.0f)
-#define EXP_HIGH 88.0f
-
 INLINE vf vf_exp(vf x)
 {
+#ifdef __AVX512F__
+	vf y = vf_max(vf_set(-110.0f), x); /* keeps a NaN */
+	vf n = _mm512_roundscale_ps(y * 1.44269504f, 0);
+#else
 	/* Adding 1.5 * 2^23 rounds to an integer, left in the low bits. */
 	const float magic = 12582912.0f;
-	vf y, t, n, r, q, e;
+	vf y = vf_min(vf_set(88.0f), x);
+	vf t = y * 1.44269504f + magic, n = t - magic;
+#endif
+	vf r, q;
 
-	y = vf_select(x > EXP_HIGH, vf_set(EXP_HIGH), x);
-	t = y * 1.44269504f + magic;
-	n = t - magic;
 	r = y - n * 0.693359375f; /* ln 2 in two parts, the first exact * n */
 	r = r + n * 2.12194440e-4f;
 	q = r * 0x1.6a2352p-10f + 0x1.123a6cp-7f;
 	q = q * r + 0x1.5558f4p-5f;
 	q = q * r + 0x1.555490p-3f;
 	q = q * r + 0x1.fffffcp-2f;
-	e = (vf)(((vi)t - 0x4B400000 + 127) << 23);
-	q = (q * r * r + r + 1.0f) * e;
-	return vf_select(x < EXP_LOW, vf_set(0.0f), q);
+	q = q * r * r + r + 1.0f;
+#ifdef __AVX512F__
+	return _mm512_scalef_ps(q, n);
+#else
+	q *= (vf)(((vi)t - 0x4B400000 + 127) << 23);
+	return vf_select(x < -87.0f, vf_set(0.0f), q);
+#endif
 }
 
 #define GELU_SCALE 0.7978845608f /* sqrt(2 / pi) */
