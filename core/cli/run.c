@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/run_dir.h"
 #include "cli/summary.h"
+#include "cli/trace_file.h"
 #include "launch/launcher.h"
 #include "model/checkpoint.h"
 #include "runtime/rank.h"
@@ -24,6 +25,8 @@ static const char usage[] =
 	"  --overwrite       replace an earlier run in that folder\n"
 	"  --dry-run         print what would run and its memory, start nothing\n"
 	"  --json            events on stdout, one JSON object a line\n"
+	"  --trace FILE      what every rank did, for Perfetto; RUN/trace/ holds\n"
+	"                    the same for 'pipefw report'\n"
 	"  --quiet           nothing for people but errors\n"
 	"  --help            this text\n";
 
@@ -32,6 +35,7 @@ struct options {
 	const char **sets;
 	size_t n_sets;
 	char *steps, *out; /* "run.steps=N", "run.out=DIR" */
+	const char *trace;
 	int overwrite, dry_run, json, quiet, help;
 };
 
@@ -55,6 +59,7 @@ static const struct option long_options[] = {
 	{ "overwrite", no_argument, NULL, 'w' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "trace", required_argument, NULL, 't' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -99,6 +104,9 @@ static int take_option(struct options *o, int c)
 		return 0;
 	case 'j':
 		o->json = 1;
+		return 0;
+	case 't':
+		o->trace = optarg;
 		return 0;
 	case 'q':
 		o->quiet = 1;
@@ -218,6 +226,7 @@ static int open_dir(struct run *run, struct pfw_error *err)
 		return rc;
 	pfw_checkpoint_sweep(out);
 	run->job->run_dir = out;
+	run->job->trace = run->opt.trace != NULL;
 	return 0;
 }
 
@@ -304,6 +313,10 @@ static int train(struct run *run, struct pfw_error *err)
 		pfw_progress_end(&run->progress, result);
 		status = end_status(run, result);
 	}
+	if (!status && run->opt.trace &&
+	    pfw_trace_file_write(run->job->run_dir, how.ranks, run->opt.trace,
+				 err))
+		status = PFW_EXIT_RESOURCES;
 	if (result->status)
 		pfw_checkpoint_sweep(run->job->run_dir);
 	free(result);

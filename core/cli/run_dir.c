@@ -29,6 +29,21 @@ static int make_parents(const char *dir, struct pfw_error *err)
 	return 0;
 }
 
+/* trace/rank-N.tsv, and the folder where nothing else is in it. */
+static void remove_trace(const char *dir)
+{
+	char path[PATH_MAX], name[48];
+
+	for (uint32_t r = 0;; r++) {
+		snprintf(name, sizeof(name), "trace/rank-%u.tsv", r);
+		if (pfw_path_join(path, sizeof(path), dir, name, NULL) ||
+		    unlink(path))
+			break;
+	}
+	if (!pfw_path_join(path, sizeof(path), dir, "trace", NULL))
+		rmdir(path);
+}
+
 /* What a run leaves; anything else stays. */
 static int remove_run(const char *dir, struct pfw_error *err)
 {
@@ -36,6 +51,7 @@ static int remove_run(const char *dir, struct pfw_error *err)
 	char path[PATH_MAX];
 
 	pfw_checkpoint_clear(dir);
+	remove_trace(dir);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		int rc = pfw_path_join(path, sizeof(path), dir, names[i], err);
 

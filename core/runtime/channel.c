@@ -10,6 +10,8 @@
 
 #define SET(status, field, value)                                              \
 	atomic_store_explicit(&(status)->field, value, memory_order_relaxed)
+#define GET(status, field)                                                     \
+	atomic_load_explicit(&(status)->field, memory_order_relaxed)
 
 static uint32_t peer_of(const struct pfw_rank *rank, const struct pfw_end *end)
 {
@@ -32,7 +34,19 @@ static void wait_begins(struct pfw_rank *rank, const struct pfw_end *end,
 
 static void wait_ends(struct pfw_rank *rank)
 {
-	SET(rank->boot->status, wait, PFW_WAIT_NOTHING);
+	struct pfw_status *s = rank->boot->status;
+	uint64_t waited;
+
+	if (rank->trace) {
+		waited = pfw_now() - GET(s, since);
+		if (waited >= rank->wait_ns) {
+			rank->wait_ns = waited;
+			rank->wait_peer = GET(s, peer);
+			rank->wait_wait = GET(s, wait);
+			rank->wait_kind = GET(s, kind);
+		}
+	}
+	SET(s, wait, PFW_WAIT_NOTHING);
 }
 
 /* The status stays as it is: it says what this rank gave up. */

@@ -148,6 +148,7 @@ static void compute(struct work *w,
 
 	make_call(w);
 	start = pfw_now();
+	rank->start_ns = start;
 	if (!rank->first_ns)
 		rank->first_ns = start;
 	run(rank->job->model->object, &w->call);
@@ -254,6 +255,30 @@ static int run_op(struct work *w, struct pfw_error *err)
 			     w->op->type);
 }
 
+static int trace_op(struct work *w, struct pfw_error *err)
+{
+	struct pfw_rank *rank = w->rank;
+	struct pfw_trace_record record = {
+		.step = rank->state.step + 1,
+		.type = w->op->type,
+		.stage = w->op->stage,
+		.microbatch = w->op->microbatch,
+		.begin = pfw_now(),
+	};
+	int rc;
+
+	rank->start_ns = rank->wait_ns = 0;
+	rank->wait_peer = PFW_NONE;
+	rc = run_op(w, err);
+	record.end = pfw_now();
+	record.start = rank->start_ns ? rank->start_ns : record.begin;
+	record.peer = rank->wait_peer;
+	record.wait = rank->wait_wait;
+	record.kind = rank->wait_kind;
+	pfw_trace_add(rank->trace, &record);
+	return rc;
+}
+
 static void show(const struct pfw_rank *rank, const struct pfw_op *op)
 {
 	struct pfw_status *s = rank->boot->status;
@@ -276,6 +301,7 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 	};
 	const struct pfw_rank_program *list =
 		&w.jp->program->rank[rank->rank];
+	int traced = rank->trace && program == PFW_PROGRAM_TRAIN;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < w.jp->program->n_channels; i++)
@@ -290,7 +316,7 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 	for (size_t i = 0; !rc && i < list->n; i++) {
 		w.op = &list->ops[i];
 		show(rank, w.op);
-		rc = run_op(&w, err);
+		rc = traced ? trace_op(&w, err) : run_op(&w, err);
 	}
 	return rc;
 }

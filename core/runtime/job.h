@@ -62,6 +62,7 @@ struct pfw_job {
 	const char *init;             /**< folder, or NULL */
 	const char *tokenizer_dir;    /**< NULL: no files to copy */
 	uint64_t steps;               /**< train until so many are done */
+	int trace;                    /**< record every action */
 	/* Generation. */
 	const int32_t *prompt;
 	uint32_t n_prompt, n_tokens;

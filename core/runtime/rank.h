@@ -9,6 +9,7 @@
 #include "launch/boot.h"
 #include "model/checkpoint.h"
 #include "runtime/job.h"
+#include "runtime/trace.h"
 
 /** One end of an edge, or both where it stays within the rank. */
 struct pfw_end {
@@ -92,6 +93,12 @@ struct pfw_rank {
 	double *squares;                 /**< rank 0: [model->n_params] */
 	struct pfw_norm_decision decision;
 	double bubble;                   /**< rank 0, after NORM */
+
+	/* of the action that runs */
+	uint64_t start_ns;          /**< of its computation; 0: none */
+	uint64_t wait_ns;           /**< its longest wait */
+	uint32_t wait_peer, wait_wait, wait_kind;
+	struct pfw_trace *trace;    /**< NULL: nobody asked */
 };
 
 /** rank_main of struct pfw_launch; @p context is the struct pfw_job. */

@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "runtime/rank.h"
 
+/* Actions of one rank that a trace holds: about 60 MB. */
+#define TRACE_MAX (1u << 20)
+
 static int open_loader(struct pfw_rank *rank, uint32_t split,
 		       uint32_t microbatches, struct pfw_loader **out,
 		       struct pfw_error *err)
@@ -150,10 +153,39 @@ static int tell_end(struct pfw_rank *rank, struct pfw_error *err)
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 
+static int open_trace(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_program *program =
+		rank->job->programs[PFW_PROGRAM_TRAIN].program;
+	uint64_t actions = program->rank[rank->rank].n;
+	uint64_t left = rank->job->steps - rank->state.step;
+
+	if (!rank->job->trace || rank->state.step >= rank->job->steps)
+		return 0;
+	if (left > TRACE_MAX / actions)
+		left = TRACE_MAX / actions;
+	return pfw_trace_open(left * actions, &rank->trace, err);
+}
+
+static int close_trace(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = 0;
+
+	if (rank->trace && rank->job->run_dir)
+		rc = pfw_trace_write(rank->trace, rank->job->run_dir,
+				     rank->rank, err);
+	pfw_trace_close(rank->trace);
+	rank->trace = NULL;
+	return rc;
+}
+
 int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err)
 {
 	uint64_t evaluated = UINT64_MAX, saved = UINT64_MAX;
 	int rc = open_loaders(rank, err);
+
+	if (!rc)
+		rc = open_trace(rank, err);
 
 	if (!rc && rank->evaluates) {
 		rc = pfw_rank_evaluate(rank, err);
@@ -168,6 +200,8 @@ int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err)
 	if (!rc && saved != rank->state.step &&
 	    rank->decision.stop != PFW_STOP_NONFINITE)
 		rc = pfw_rank_save(rank, err);
+	if (!rc)
+		rc = close_trace(rank, err);
 	pfw_loader_close(rank->train);
 	pfw_loader_close(rank->valid);
 	return rc ? rc : tell_end(rank, err);

@@ -1,0 +1,45 @@
+/*
+ * trace.h: what a rank really did, action by action.
+ *
+ * Recorded into memory taken before the first step, written when training is
+ * over: RUN/trace/rank-N.tsv, a line for each action with the same ids that the
+ * simulator uses:
+ *
+ *   step  action  begin  start  end  waited_for  kind
+ *
+ * begin: the rank came to it; start: it had what it needed; end: it was done
+ * (CLOCK_MONOTONIC, ns).  waited_for: the rank it waited for longest, or "-";
+ * kind: "message" or "slot" with the channel's kind, or "-".
+ */
+#ifndef PFW_CORE_TRACE_H
+#define PFW_CORE_TRACE_H
+
+#include <pipefw/base.h>
+
+struct pfw_trace_record {
+	uint64_t step;
+	uint32_t type, stage, microbatch;
+	uint32_t peer;   /**< PFW_NONE: it waited for nobody */
+	uint32_t wait;   /**< PFW_WAIT_MESSAGE, PFW_WAIT_SLOT */
+	uint32_t kind;   /**< of the channel */
+	uint64_t begin, start, end;
+};
+
+struct pfw_trace;
+
+/** Room for @p n records; what comes after is counted and left out. */
+int pfw_trace_open(uint64_t n, struct pfw_trace **out, struct pfw_error *err);
+/** Takes NULL. */
+void pfw_trace_close(struct pfw_trace *trace);
+void pfw_trace_add(struct pfw_trace *trace,
+		   const struct pfw_trace_record *record);
+/** Into RUN_DIR/trace/, which is made. */
+int pfw_trace_write(const struct pfw_trace *trace, const char *run_dir,
+		    uint32_t rank, struct pfw_error *err);
+
+/** Reads such a file back; *out is the caller's to free(). */
+int pfw_trace_read(const char *run_dir, uint32_t rank,
+		   struct pfw_trace_record **out, size_t *n,
+		   struct pfw_error *err);
+
+#endif
