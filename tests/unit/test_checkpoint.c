@@ -288,11 +288,29 @@ ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at)
 	return strikes_data() ? -1 : __real_pwrite(fd, buf, n, at);
 }
 
+/** What was brought to the disk and renamed, a word each, in order. */
+static char story[4096];
+static int is_told;
+
+/** A path in the test's folder, as much as there is of it. */
+static void tell(const char *what, const char *path)
+{
+	size_t n = strlen(story), m = strlen(tmp_dir);
+
+	if (is_told)
+		snprintf(story + n, sizeof(story) - n, "%s%s ", what,
+			 strlen(path) > m ? path + m : "/");
+}
+
 /* Not done: the disk's own speed is not under test. */
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
-	(void)fd;
+	char link[64], path[PATH_MAX] = "";
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (is_told && readlink(link, path, sizeof(path) - 1) > 0)
+		tell("", path);
 	return strikes_data() ? -1 : 0;
 }
 
@@ -310,6 +328,7 @@ int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to)
 {
+	tell("->", to);
 	return strikes() ? -1 : __real_rename(from, to);
 }
 
@@ -437,6 +456,32 @@ static void errors(void)
 	every_call_fails(EIO);
 }
 
+/** Nothing gets its name before all that it names is on the disk. */
+static void order_of_things(void)
+{
+	tmp_make();
+	save(1);
+	story[0] = '\0';
+	is_told = 1;
+	save(2);
+	is_told = 0;
+	CU_ASSERT_STRING_EQUAL(story,
+		"/checkpoints/step-2.tmp/model/model.safetensors "
+		"/checkpoints/step-2.tmp/state/optimizer.safetensors "
+		"/checkpoints/step-2.tmp/model/config.json "
+		"/checkpoints/step-2.tmp/state/state.json "
+		"/checkpoints/step-2.tmp/model/model.safetensors "
+		"/checkpoints/step-2.tmp/state/optimizer.safetensors "
+		"/checkpoints/step-2.tmp/model "
+		"/checkpoints/step-2.tmp/state "
+		"/checkpoints/step-2.tmp "
+		"->/checkpoints/step-2 "
+		"/checkpoints "
+		"->/latest "
+		"/ ");
+	tmp_remove();
+}
+
 /** A limit of the system itself, as a quota or a full disk. */
 static void no_room(void)
 {
@@ -497,6 +542,7 @@ static const struct unit_test tests[] = {
 	{ "killed at every call", killed },
 	{ "killed at every call, same step", killed_at_the_same_step },
 	{ "every call fails", errors },
+	{ "order of things", order_of_things },
 	{ "no room", no_room },
 	{ "read-only folder", read_only },
 };
