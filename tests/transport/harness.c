@@ -180,41 +180,39 @@ bool id_is(const struct pfw_message_id *id, uint64_t m)
 	return !memcmp(id, &want, sizeof(want));
 }
 
-void scratch_enter(char path[64])
+void scratch_make(char path[64])
 {
 	const char *tmp = getenv("TMPDIR");
 
 	snprintf(path, 64, "%.40s/pipefw-test-XXXXXX", tmp ? tmp : "/tmp");
-	if (!mkdtemp(path) || chdir(path)) {
+	if (!mkdtemp(path)) {
 		perror(path);
 		exit(99);
 	}
 }
 
-void scratch_leave(const char *path)
+void scratch_remove(const char *path)
 {
-	DIR *d = opendir(".");
+	DIR *d = opendir(path);
 	struct dirent *e;
 
 	while (d && (e = readdir(d)))
-		unlink(e->d_name);
+		unlinkat(dirfd(d), e->d_name, 0);
 	if (d)
 		closedir(d);
-	if (chdir("/") || rmdir(path))
+	if (rmdir(path))
 		perror(path);
 }
 
-void use_one_core(void)
+void use_core(int n)
 {
 	cpu_set_t all, one;
 
 	CPU_ZERO(&one);
 	sched_getaffinity(0, sizeof(all), &all);
 	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &all)) {
+		if (CPU_ISSET(i, &all) && n-- == 0)
 			CPU_SET(i, &one);
-			break;
-		}
 	sched_setaffinity(0, sizeof(one), &one);
 }
 

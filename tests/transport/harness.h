@@ -70,16 +70,16 @@ int must_acquire(const struct subject *s, void *channel, uint32_t slot);
 int must_recv(const struct subject *s, void *channel, uint32_t *slot,
 	      uint64_t *bytes, struct pfw_message_id *id);
 
-/** A folder of its own to work in, and out of it again with all it holds. */
-void scratch_enter(char path[64]);
-void scratch_leave(const char *path);
+/** A folder of files for the time of a test. */
+void scratch_make(char path[64]);
+void scratch_remove(const char *path);
 
 /** The identity a test gives to its m-th message, and whether it is that. */
 struct pfw_message_id id_of(uint64_t m);
 bool id_is(const struct pfw_message_id *id, uint64_t m);
 
-/** Puts the calling thread on the first processor that it may use. */
-void use_one_core(void);
+/** Puts the calling thread on the n-th processor that it may use, from 0 on. */
+void use_core(int n);
 
 /**
  * Runs @p run as rank 1 in a process of its own, which gets rank 0's address

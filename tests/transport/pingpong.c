@@ -1,5 +1,6 @@
 #include "pingpong.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,8 +91,11 @@ static int answer(struct end *e, const struct pfw_address *peer)
 {
 	const struct pingpong *p = e->user;
 	struct lane lanes[PINGPONG_SIZES] = { 0 };
-	int rc = lanes_open(e, peer, p, lanes);
+	int rc;
 
+	if (p->pin)
+		use_core(1);
+	rc = lanes_open(e, peer, p, lanes);
 	for (uint32_t r = 0; !rc && r < p->rounds; r++)
 		for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
 			for (uint32_t n = 0; !rc && n < p->times[i]; n++) {
@@ -146,6 +150,7 @@ int pingpong_run(const struct subject *s, struct pingpong *p,
 {
 	struct lane lanes[PINGPONG_SIZES] = { 0 };
 	struct child child;
+	cpu_set_t all;
 	struct end e;
 	int rc;
 
@@ -154,6 +159,9 @@ int pingpong_run(const struct subject *s, struct pingpong *p,
 		return pfw_error_set(err, -rc, "%s", e.err.text);
 	e.user = p;
 	rc = child_start(&child, &e, p->spin_ns, answer);
+	sched_getaffinity(0, sizeof(all), &all);
+	if (p->pin)
+		use_core(0);
 	if (!rc)
 		rc = lanes_open(&e, &child.address, p, lanes);
 	if (!rc)
@@ -162,5 +170,6 @@ int pingpong_run(const struct subject *s, struct pingpong *p,
 	if (!rc)
 		rc = child_join(&child);
 	end_close(&e);
+	sched_setaffinity(0, sizeof(all), &all);
 	return rc ? pfw_error_set(err, -rc, "%s: %s", s->name, strerror(-rc)) : 0;
 }

@@ -15,7 +15,7 @@ struct pingpong {
 	uint64_t bytes[PINGPONG_SIZES];
 	uint32_t times[PINGPONG_SIZES]; /* round trips in a round */
 	bool copy;    /* the receiver copies the message out of its slot */
-	bool one_core;
+	bool pin;     /* each side to a core of its own */
 	double half[PINGPONG_SIZES]; /* out: ns, median of rounds' medians */
 };
 

@@ -345,9 +345,11 @@ int main(void)
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
-	scratch_enter(scratch);
+	scratch_make(scratch);
+	if (chdir(scratch))
+		return 99;
 	rc = unit_run("filters", tests, sizeof(tests) / sizeof(tests[0]));
-	scratch_leave(scratch);
+	scratch_remove(scratch);
 	subject_free(&shm);
 	pfw_registry_close(registry);
 	return rc;
