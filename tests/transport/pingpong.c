@@ -4,10 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one side holds of each size: a channel each way, room for a copy. */
+/*
+ * What one side holds of each size: a channel each way, room for a copy.  Two
+ * slots in turn, given back after the answer, as a pipeline does it.
+ */
 struct lane {
 	void *tx, *rx;
 	unsigned char *room;
+	uint32_t held; /* slot of the message in hand */
 };
 
 static int by_value(const void *a, const void *b)
@@ -29,13 +33,14 @@ static int hand_over(const struct subject *s, struct lane *l, uint64_t bytes,
 {
 	struct pfw_message_id id = { .sequence = m };
 	uint64_t *slot;
-	int rc = must_acquire(s, l->tx, 0);
+	uint32_t i = m % 2;
+	int rc = must_acquire(s, l->tx, i);
 
 	if (rc)
 		return rc;
-	slot = s->ops->slot(l->tx, 0);
+	slot = s->ops->slot(l->tx, i);
 	slot[0] = slot[bytes / 8 - 1] = m;
-	return s->ops->send(l->tx, 0, bytes, &id, NULL);
+	return s->ops->send(l->tx, i, bytes, &id, NULL);
 }
 
 static int take(const struct subject *s, struct lane *l, bool copy, uint64_t m)
@@ -53,7 +58,13 @@ static int take(const struct subject *s, struct lane *l, bool copy, uint64_t m)
 		memcpy(l->room, slot, bytes);
 	if (id.sequence != m || slot[0] != m || slot[bytes / 8 - 1] != m)
 		return -EBADMSG;
-	return s->ops->release(l->rx, i, NULL);
+	l->held = i;
+	return 0;
+}
+
+static int give_back(const struct subject *s, struct lane *l)
+{
+	return s->ops->release(l->rx, l->held, NULL);
 }
 
 static int lanes_open(struct end *e, const struct pfw_address *peer,
@@ -63,8 +74,8 @@ static int lanes_open(struct end *e, const struct pfw_address *peer,
 
 	for (uint32_t i = 0; !rc && i < p->n_sizes; i++) {
 		uint64_t bytes = pfw_align_up(p->bytes[i]);
-		struct pfw_channel_info there = channel_info(0, i, 1, bytes);
-		struct pfw_channel_info back = channel_info(1, i, 1, bytes);
+		struct pfw_channel_info there = channel_info(0, i, 2, bytes);
+		struct pfw_channel_info back = channel_info(1, i, 2, bytes);
 		uint32_t me = e->info.rank;
 
 		lanes[i] = (struct lane){ .room = malloc(bytes) };
@@ -103,10 +114,12 @@ static int answer(struct end *e, const struct pfw_address *peer)
 				if (!rc)
 					rc = hand_over(e->subject, &lanes[i],
 						       p->bytes[i], n);
+				if (!rc)
+					rc = give_back(e->subject, &lanes[i]);
 			}
-	/* The last message is in its slot until it was taken. */
-	for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
-		rc = must_acquire(e->subject, lanes[i].tx, 0);
+	/* The last messages are in their slots until they were taken. */
+	for (uint32_t i = 0; !rc && i < 2 * p->n_sizes; i++)
+		rc = must_acquire(e->subject, lanes[i / 2].tx, i % 2);
 	lanes_close(e->subject, p, lanes);
 	return rc;
 }
@@ -123,6 +136,8 @@ static int ask(struct end *e, const struct pingpong *p, struct lane *lanes,
 		rc = hand_over(e->subject, &lanes[i], p->bytes[i], n);
 		if (!rc)
 			rc = take(e->subject, &lanes[i], p->copy, n);
+		if (!rc)
+			rc = give_back(e->subject, &lanes[i]);
 		now = pfw_now();
 		each[n] = (double)(now - before) / 2;
 	}
