@@ -1,4 +1,4 @@
-/* `pipefw schedule`: draws, checks and counts a schedule. */
+/* `pipefw schedule`: draws, checks and counts schedules. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,149 +7,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/schedule_args.h"
-#include "cli/schedule_summary.h"
-#include "plugin/registry.h"
+#include "cli/schedule_show.h"
 #include "schedule/csv.h"
 #include "schedule/draw.h"
-#include "settings/config.h"
-
-/* What belongs to one command; each may be NULL. */
-struct job {
-	struct pfw_schedule_args args;
-	struct pfw_registry *registry;
-	const struct pfw_loaded *plugin;
-	struct pfw_values *values;
-	struct pfw_shape shape;
-	double unit; /* ns */
-	int any_order; /* gradients of a stage are not summed in order */
-	int64_t *durations; /* F, I, W of all stages */
-	struct pfw_costs costs;
-	struct pfw_schedule_plan *plan;
-	struct pfw_program *prog;
-	struct pfw_simulation *sim;
-};
-
-static void close_job(struct job *job)
-{
-	pfw_simulation_free(job->sim);
-	pfw_program_free(job->prog);
-	pfw_schedule_plan_free(job->plan);
-	free(job->durations);
-	pfw_values_free(job->values);
-	pfw_registry_close(job->registry);
-}
-
-static int set_costs(struct job *job, struct pfw_error *err)
-{
-	const struct pfw_schedule_args *args = &job->args;
-	size_t n = job->plan->stages;
-	double share = job->unit / job->plan->chunks;
-
-	job->durations = malloc(3 * n * sizeof(*job->durations));
-	if (!job->durations)
-		return pfw_error_set(err, ENOMEM, "no memory for costs");
-	for (size_t s = 0; s < n; s++) {
-		job->durations[s] = (int64_t)(args->forward * share + 0.5);
-		job->durations[n + s] = (int64_t)(args->input * share + 0.5);
-		job->durations[2 * n + s] = (int64_t)(args->weight * share + 0.5);
-	}
-	job->costs = (struct pfw_costs){
-		.size = sizeof(job->costs),
-		.forward = job->durations,
-		.input = job->durations + n,
-		.weight = job->durations + 2 * n,
-		.hop = (int64_t)(args->hop * job->unit + 0.5),
-	};
-	return 0;
-}
-
-static int ask_plugin(struct job *job, int *status, struct pfw_error *err)
-{
-	const struct pfw_schedule_args *args = &job->args;
-	int rc;
-
-	*status = PFW_EXIT_PLUGIN;
-	rc = pfw_registry_open(NULL, &job->registry, err);
-	if (!rc)
-		rc = pfw_registry_get(job->registry, PFW_KIND_SCHEDULE,
-				      args->name, &job->plugin, err);
-	if (rc)
-		return rc;
-	*status = PFW_EXIT_CONFIG;
-	rc = pfw_values_from_texts(job->plugin->info.options,
-				   job->plugin->info.n_options, args->name,
-				   args->sets, args->n_sets, &job->values, err);
-	if (rc)
-		return rc;
-	job->shape = (struct pfw_shape){
-		.size = sizeof(job->shape),
-		.ranks = args->ranks,
-		.chunks = args->chunks ? args->chunks : 1,
-		.microbatches = args->microbatches,
-	};
-	return pfw_schedule_plan_make(job->plugin, job->values, &job->shape,
-				      &job->plan, err);
-}
-
-/* A file says its sizes itself; given as well, they must agree. */
-static int check_size(const struct job *job, char letter, uint32_t given,
-		      uint32_t found, struct pfw_error *err)
-{
-	if (!given || given == found)
-		return 0;
-	return pfw_error_set(err, EINVAL, "-%c %u, and %s has %u", letter, given,
-			     job->args.name, found);
-}
-
-static int read_file(struct job *job, struct pfw_error *err)
-{
-	const struct pfw_schedule_args *args = &job->args;
-	int rc = 0;
-
-	if (args->n_sets)
-		return pfw_error_set(err, EINVAL, "--set is for schedules; a "
-				     "file has no options");
-	rc = pfw_csv_read(args->name, &job->plan, err);
-	if (!rc)
-		rc = check_size(job, 'p', args->ranks, job->plan->ranks, err);
-	if (!rc)
-		rc = check_size(job, 'v', args->chunks, job->plan->chunks, err);
-	if (!rc)
-		rc = check_size(job, 'm', args->microbatches,
-				job->plan->microbatches, err);
-	return rc;
-}
-
-/* The plan; the exit status says whose fault a refusal is. */
-static int make_plan(struct job *job, int *status, struct pfw_error *err)
-{
-	int rc;
-
-	*status = PFW_EXIT_CONFIG;
-	rc = job->args.is_file ? read_file(job, err)
-			       : ask_plugin(job, status, err);
-	if (rc)
-		return rc;
-	/* Multiples of v, so that a chunk's share of a unit is whole. */
-	job->unit = job->args.real_time ? 1e6 : 1e6 * job->plan->chunks;
-	return 0;
-}
-
-/* Somebody else's order of sums is drawn, and said. */
-static int compile(struct job *job, struct pfw_compile *how,
-		   struct pfw_error *err)
-{
-	int rc = pfw_program_compile(how, &job->prog, err);
-
-	if (!rc || !job->args.is_file)
-		return rc;
-	how->order_any = 1;
-	if (pfw_program_compile(how, &job->prog, NULL))
-		return rc;
-	job->any_order = 1;
-	return 0;
-}
 
 static int has_utf8(void)
 {
@@ -175,90 +35,108 @@ static uint32_t screen_width(void)
 	return n < 1 || n > 1000 ? 80 : (uint32_t)n;
 }
 
-static void print_title(const struct job *job)
+static void print_title(const struct pfw_schedule_job *job)
 {
 	const struct pfw_schedule_plan *plan = job->plan;
-	char chosen[128] = "", name[24] = "F0", where[64] = "";
+	const char *unit = job->args->unit_name;
+	char chosen[128], name[24] = "F0", where[64] = "";
 	uint32_t s = plan->ranks;
 
-	if (job->plugin && job->plugin->ops.schedule.describe)
-		job->plugin->ops.schedule.describe(&job->shape, job->values,
-						   chosen, sizeof(chosen));
-	printf("%s: p=%u v=%u m=%u%s%s\n", job->args.name, plan->ranks,
-	       plan->chunks, plan->microbatches, *chosen ? ", " : "", chosen);
+	pfw_schedule_job_chosen(job, chosen, sizeof(chosen));
+	printf("%s: p=%u v=%u m=%u%s%s\n", job->name, plan->ranks, plan->chunks,
+	       plan->microbatches, *chosen ? ", " : "", chosen);
 	if (plan->chunks > 1) {
 		pfw_action_text(PFW_FORWARD, s, 0, name, sizeof(name));
 		snprintf(where, sizeof(where), " through stage %u (rank %u)", s,
 			 plan->rank_of[s]);
 	}
 	printf("%s: micro-batch 0 goes forward%s; time in %s\n\n", name, where,
-	       strcmp(job->args.unit_name, "F") ? job->args.unit_name :
-	       "forwards of a rank");
+	       strcmp(unit, "F") ? unit : "forwards of a rank");
 }
 
-static int show_text(struct job *job, struct pfw_error *err)
+static int show_text(const struct pfw_schedule_job *job, struct pfw_error *err)
 {
 	const char *no_colour = getenv("NO_COLOR");
-	struct pfw_compile how = { .plan = job->plan };
-	struct pfw_draw_style style = {
+	const struct pfw_draw_style style = {
 		.width = screen_width(),
 		.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
 		.utf8 = has_utf8(),
 		.unit = job->unit,
 	};
-	int rc = set_costs(job, err);
+	int rc;
 
-	/* Slots are counted at a hop of 0.1 F where none was asked for. */
-	if (!rc && job->args.costs_given)
-		how.costs = &job->costs;
-	if (!rc)
-		rc = compile(job, &how, err);
-	how.costs = &job->costs;
-	if (!rc)
-		rc = pfw_simulate(&how, NULL, &job->sim, err);
-	if (rc)
-		return rc;
 	print_title(job);
 	rc = pfw_draw_text(job->sim, &style, stdout, err);
 	if (!rc)
-		pfw_schedule_summary(&job->args, job->unit, job->prog, job->sim);
-	if (!rc && job->any_order)
-		puts("order        gradients do not ascend: runs with order = "
-		     "\"any\" only, not bit-identical");
+		pfw_schedule_summary(job);
 	return rc;
 }
 
-static int show_csv(struct job *job, struct pfw_error *err)
+static int show(struct pfw_registry *registry,
+		const struct pfw_schedule_args *args, int *status,
+		struct pfw_error *err)
 {
-	struct pfw_compile how = { .plan = job->plan };
-	int rc = compile(job, &how, err);
+	const char *format = args->format;
+	struct pfw_schedule_job job;
+	int rc = pfw_schedule_job_open(registry, args, args->names[0], 0, &job,
+				       status, err);
 
-	return rc ? rc : pfw_csv_write(job->plan, job->args.header, stdout, err);
+	if (rc)
+		return rc;
+	if (!strcmp(format, "csv"))
+		rc = pfw_csv_write(job.plan, args->header, stdout, err);
+	else if (!strcmp(format, "svg"))
+		rc = pfw_draw_svg(job.sim, job.name, job.unit, stdout, err);
+	else if (!strcmp(format, "trace"))
+		rc = pfw_write_trace(job.sim, stdout, err);
+	else if (!strcmp(format, "json"))
+		pfw_schedule_json(&job);
+	else
+		rc = show_text(&job, err);
+	pfw_schedule_job_close(&job);
+	return rc;
+}
+
+static int run(const struct pfw_schedule_args *args, int *status,
+	       struct pfw_error *err)
+{
+	struct pfw_registry *registry = NULL;
+	int rc;
+
+	*status = PFW_EXIT_PLUGIN;
+	rc = pfw_registry_open(NULL, &registry, err);
+	if (rc)
+		return rc;
+	if (args->command == PFW_SCHEDULE_COMPARE)
+		rc = pfw_schedule_compare(registry, args, status, err);
+	else if (args->command == PFW_SCHEDULE_DIFF)
+		rc = pfw_schedule_diff(registry, args, status, err);
+	else
+		rc = show(registry, args, status, err);
+	pfw_registry_close(registry);
+	if (!rc && (fflush(stdout) || ferror(stdout))) {
+		*status = PFW_EXIT_RESOURCES;
+		rc = pfw_error_set(err, EIO, "standard output could not be "
+				   "written");
+	}
+	return rc;
 }
 
 int pfw_cli_schedule(int argc, char **argv)
 {
-	struct job job = { 0 };
+	struct pfw_schedule_args args;
 	struct pfw_error err = { 0 };
 	int status = PFW_EXIT_CONFIG;
-	int rc = pfw_schedule_args_parse(argc, argv, &job.args, &err);
+	int rc = pfw_schedule_args_parse(argc, argv, &args, &err);
 
-	if (!rc && job.args.help) {
+	if (!rc && args.help) {
 		fputs(pfw_schedule_usage, stdout);
 		return PFW_EXIT_OK;
 	}
 	if (!rc)
-		rc = make_plan(&job, &status, &err);
-	if (!rc)
-		rc = strcmp(job.args.format, "csv") ? show_text(&job, &err)
-						    : show_csv(&job, &err);
-	if (!rc && fflush(stdout))
-		rc = pfw_error_set(&err, errno, "standard output: %s",
-				   strerror(errno));
-	close_job(&job);
+		rc = run(&args, &status, &err);
 	if (!rc)
 		return PFW_EXIT_OK;
 	fprintf(stderr, "pipefw schedule: %s\n", err.text);
-	return rc == -ENOMEM || rc == -ENOSPC || rc == -EIO ? PFW_EXIT_RESOURCES
-							    : status;
+	return status;
 }

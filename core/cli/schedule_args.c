@@ -7,19 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char pfw_schedule_usage[] =
-"usage: pipefw schedule NAME -p RANKS -m MICROBATCHES [-v CHUNKS]\n"
-"           [--set OPTION=VALUE]...\n"
-"       pipefw schedule FILE.csv\n"
-"options of both:\n"
-"           [--cost F=1,I=1,W=1] [--hop TIME] [--format text|csv] [--header]\n"
-"\n"
-"Draws a schedule as it runs: one row for each rank, F forward, B backward,\n"
-"I and W its two halves (input and weight gradients).  Costs are those of all\n"
-"layers of a rank, as multiples of a unit or with ns, us, ms or s.  The csv form\n"
-"is PyTorch's, compute only; --header adds comment lines of our own.\n";
+#include "cli/schedule_job.h"
 
-enum { OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_HELP };
+const char pfw_schedule_usage[] =
+"usage: pipefw schedule NAME|FILE.csv [OPTION...]\n"
+"       pipefw schedule compare [NAME|FILE.csv]... [OPTION...]\n"
+"       pipefw schedule diff NAME|FILE.csv NAME|FILE.csv [OPTION...]\n"
+"\n"
+"Draws, checks and counts a schedule; or several in a table (every schedule there\n"
+"is, where none is named); or says where two of them part.\n"
+"\n"
+"  -p RANKS -m MICROBATCHES   the shape; a file has its own\n"
+"  -v CHUNKS                  stages of each rank; 1, in a comparison 2\n"
+"  --set OPTION=VALUE         an option of the schedule\n"
+"  --cost F=1,I=1,W=1         times of all layers of a rank: forward, and the\n"
+"                             gradients of inputs and of weights; as multiples of\n"
+"                             a unit, or with ns, us, ms or s\n"
+"  --hop TIME                 from the end of a stage to its output's arrival\n"
+"  --memory-cap N             most micro-batches of a stage that a rank may keep\n"
+"  --format FORMAT            text, csv (PyTorch's, compute only), json, svg or\n"
+"                             trace (for Perfetto); text or json for compare\n"
+"  --header                   csv begins with comment lines of our own\n";
+
+enum {
+	OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_CAP,
+	OPT_HELP,
+};
 
 static int take_count(const char *what, const char *text, uint32_t *out,
 		      struct pfw_error *err)
@@ -107,10 +120,9 @@ static int take_option(int option, struct pfw_schedule_args *args, int *real,
 		return 0;
 	case OPT_FORMAT:
 		args->format = optarg;
-		if (!strcmp(optarg, "text") || !strcmp(optarg, "csv"))
-			return 0;
-		return pfw_error_set(err, EINVAL, "--format must be text or csv, "
-				     "found \"%s\"", optarg);
+		return 0;
+	case OPT_CAP:
+		return take_count("--memory-cap", optarg, &args->memory_cap, err);
 	case OPT_COST:
 		args->costs_given = 1;
 		return take_costs(optarg, args, real, err);
@@ -127,20 +139,55 @@ static int take_option(int option, struct pfw_schedule_args *args, int *real,
 	}
 }
 
-static int ends_with(const char *word, const char *end)
+/* Which formats a command has. */
+static int check_format(const struct pfw_schedule_args *args,
+			struct pfw_error *err)
 {
-	size_t n = strlen(word), k = strlen(end);
+	static const struct {
+		const char *allowed;
+		const char *words[6];
+	} formats[] = {
+		[PFW_SCHEDULE_SHOW] = { "text, csv, json, svg or trace",
+			{ "text", "csv", "json", "svg", "trace" } },
+		[PFW_SCHEDULE_COMPARE] = { "text or json", { "text", "json" } },
+		[PFW_SCHEDULE_DIFF] = { "text", { "text" } },
+	};
+	const char *const *words = formats[args->command].words;
 
-	return n > k && !strcmp(word + n - k, end);
+	for (size_t i = 0; words[i]; i++)
+		if (!strcmp(args->format, words[i]))
+			return 0;
+	return pfw_error_set(err, EINVAL, "--format must be %s, found \"%s\"",
+			     formats[args->command].allowed, args->format);
 }
 
-static int check_complete(const struct pfw_schedule_args *args,
-			  struct pfw_error *err)
+static int check_names(const struct pfw_schedule_args *args,
+		       struct pfw_error *err)
 {
-	if (!args->name)
+	if (args->command == PFW_SCHEDULE_DIFF && args->n_names != 2)
+		return pfw_error_set(err, EINVAL, "diff takes two schedules, "
+				     "found %zu", args->n_names);
+	if (args->command == PFW_SCHEDULE_SHOW && !args->n_names)
 		return pfw_error_set(err, EINVAL, "which schedule? \"pipefw "
 				     "list\" has their names");
-	if (args->is_file)
+	if (args->command == PFW_SCHEDULE_SHOW && args->n_names > 1)
+		return pfw_error_set(err, EINVAL, "one schedule at a time, found "
+				     "\"%s\" after \"%s\"; several are for "
+				     "compare", args->names[1], args->names[0]);
+	return 0;
+}
+
+static int check_shape(const struct pfw_schedule_args *args,
+		       struct pfw_error *err)
+{
+	size_t files = 0;
+
+	for (size_t i = 0; i < args->n_names; i++)
+		files += (size_t)pfw_schedule_is_file(args->names[i]);
+	if (files && args->n_sets)
+		return pfw_error_set(err, EINVAL, "--set is for schedules; a "
+				     "file has no options");
+	if (args->n_names && files == args->n_names)
 		return 0;
 	if (!args->ranks)
 		return pfw_error_set(err, EINVAL, "-p is missing: the number of "
@@ -148,6 +195,23 @@ static int check_complete(const struct pfw_schedule_args *args,
 	if (!args->microbatches)
 		return pfw_error_set(err, EINVAL, "-m is missing: the number of "
 				     "micro-batches in a step");
+	return 0;
+}
+
+/* "compare" and "diff" in front are commands; the rest are names. */
+static int take_names(char **words, struct pfw_schedule_args *args,
+		      struct pfw_error *err)
+{
+	if (*words && !strcmp(*words, "compare"))
+		args->command = PFW_SCHEDULE_COMPARE;
+	else if (*words && !strcmp(*words, "diff"))
+		args->command = PFW_SCHEDULE_DIFF;
+	for (words += args->command != PFW_SCHEDULE_SHOW; *words; words++) {
+		if (args->n_names == PFW_MAX_NAMES)
+			return pfw_error_set(err, EINVAL, "more than %u "
+					     "schedules", PFW_MAX_NAMES);
+		args->names[args->n_names++] = *words;
+	}
 	return 0;
 }
 
@@ -161,6 +225,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		{ "header", no_argument, NULL, OPT_HEADER },
 		{ "cost", required_argument, NULL, OPT_COST },
 		{ "hop", required_argument, NULL, OPT_HOP },
+		{ "memory-cap", required_argument, NULL, OPT_CAP },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -182,13 +247,13 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		if (rc)
 			return rc;
 	}
-	args.name = argv[optind];
-	if (args.name && argv[optind + 1])
-		return pfw_error_set(err, EINVAL, "one schedule at a time, found "
-				     "\"%s\" after \"%s\"", argv[optind + 1],
-				     args.name);
-	args.is_file = args.name && ends_with(args.name, ".csv");
-	rc = args.help ? 0 : check_complete(&args, err);
+	rc = take_names(argv + optind, &args, err);
+	if (!rc && !args.help)
+		rc = check_names(&args, err);
+	if (!rc && !args.help)
+		rc = check_shape(&args, err);
+	if (!rc)
+		rc = check_format(&args, err);
 	if (rc)
 		return rc;
 	args.real_time = real;

@@ -8,19 +8,27 @@
 
 #define PFW_MAX_SETS 64u
 
+#define PFW_MAX_NAMES 64u
+
+#define PFW_SCHEDULE_SHOW 0u
+#define PFW_SCHEDULE_COMPARE 1u
+#define PFW_SCHEDULE_DIFF 2u
+
 struct pfw_schedule_args {
-	const char *name; /**< of a schedule, or a path that ends in .csv */
-	int is_file;
+	uint32_t command; /**< PFW_SCHEDULE_* */
+	const char *names[PFW_MAX_NAMES]; /**< plugins, or paths of .csv files */
+	size_t n_names;
 	uint32_t ranks, chunks, microbatches; /**< 0: not given */
+	uint32_t memory_cap; /**< chunk activations of a rank; 0: none */
 	const char *sets[PFW_MAX_SETS]; /**< "name=value" */
 	size_t n_sets;
-	const char *format; /**< "text", "csv" */
+	const char *format; /**< "text", ... */
 	int header; /**< of our own, in csv */
 	int help;
-	/* Of a full rank's layers, in `unit`. */
+	/* Of a full rank's layers, in `unit_name`. */
 	double forward, input, weight, hop;
-	int costs_given;  /**< --cost or --hop */
-	int real_time;    /**< they have a unit of time */
+	int costs_given; /**< --cost or --hop */
+	int real_time;   /**< they have a unit of time */
 	const char *unit_name; /**< "F", "units" or "ms" */
 };
 

@@ -1,4 +1,4 @@
-#include "cli/schedule_summary.h"
+#include "cli/schedule_show.h"
 
 #include <stdio.h>
 
@@ -84,13 +84,14 @@ static void print_slots(const struct pfw_schedule_args *args,
 	       args->costs_given ? "" : " (a hop taken as 0.1 F)");
 }
 
-void pfw_schedule_summary(const struct pfw_schedule_args *args, double unit,
-			  const struct pfw_program *prog,
-			  const struct pfw_simulation *sim)
+void pfw_schedule_summary(const struct pfw_schedule_job *job)
 {
-	print_times(args->unit_name, unit, sim);
-	print_peaks(sim);
-	print_slots(args, prog);
+	print_times(job->args->unit_name, job->unit, job->sim);
+	print_peaks(job->sim);
+	print_slots(job->args, job->prog);
 	printf("messages     %llu between ranks in a step\n",
-	       (unsigned long long)sim->messages);
+	       (unsigned long long)job->sim->messages);
+	if (job->any_order)
+		puts("order        gradients do not ascend: runs with order = "
+		     "\"any\" only, not\n             bit-identical");
 }

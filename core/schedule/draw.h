@@ -23,4 +23,18 @@ int pfw_draw_text(const struct pfw_simulation *sim,
 		  const struct pfw_draw_style *style, FILE *to,
 		  struct pfw_error *err);
 
+/**
+ * The timeline as a picture by itself: boxes to scale, with their names.
+ * @p unit: ns that the time axis counts as one.
+ */
+int pfw_draw_svg(const struct pfw_simulation *sim, const char *title,
+		 double unit, FILE *to, struct pfw_error *err);
+
+/**
+ * Trace events (the JSON that Perfetto and Chrome read): a track for each rank,
+ * an arrow for each message that its receiver waited for.
+ */
+int pfw_write_trace(const struct pfw_simulation *sim, FILE *to,
+		    struct pfw_error *err);
+
 #endif

@@ -76,6 +76,37 @@ refused 2 'found "G=1"' gpipe -p 2 -m 2 --cost F=1,G=1
 refused 2 'one schedule at a time' gpipe 1f1b -p 2 -m 2
 refused 3 'there is no schedule "gpip"' gpip -p 2 -m 2
 
+# compare: the fastest first, single-chunk schedules marked, refusals below.
+./pipefw schedule compare 1f1b zbv interleaved -p 4 -m 9 >"$tmp/table"
+same "rows of compare" "zbv 1f1b*" \
+	"$(sed -n '4,5s/ .*//p' "$tmp/table" | tr '\n' ' ' | sed 's/ $//')"
+same "refused in compare" 1 "$(grep -c '^interleaved: m=9' "$tmp/table")"
+./pipefw schedule compare -p 2 -m 4 --format json >"$tmp/all"
+same "schedules in compare" "$(./pipefw list schedule | grep -c '^  [a-z0-9]')" \
+	"$(grep -c '"name"' "$tmp/all")"
+same "parts in diff" "rank 1: the same for 1 actions, then" \
+	"$(./pipefw schedule diff gpipe 1f1b -p 2 -m 2 | grep '^rank')"
+./pipefw schedule zbv -p 3 -v 2 -m 6 --format csv --header >"$tmp/x.csv"
+same "no parts in diff" 1 "$(./pipefw schedule diff zbv "$tmp/x.csv" -p 3 -v 2 \
+	-m 6 | grep -c 'every rank does the same')"
+sed 's/,5I0/,5I1/' "$tmp/x.csv" >"$tmp/y.csv"
+refused 2 'y.csv:' "$tmp/y.csv"
+refused 2 '-m 7, and' "$tmp/x.csv" -m 7
+refused 2 'keeps 8 micro-batches of a stage' gpipe -p 2 -m 8 --memory-cap 7
+refused 2 'diff takes two schedules' diff gpipe -p 2 -m 2
+refused 2 'text or json' compare -p 2 -m 2 --format svg
+
+if command -v python3 >/dev/null 2>&1; then
+	for format in json trace; do
+		./pipefw schedule zbv -p 3 -v 2 -m 6 --format $format |
+			python3 -c 'import json, sys; json.load(sys.stdin)' ||
+			same "$format is JSON" yes no
+	done
+	./pipefw schedule zbv -p 3 -v 2 -m 6 --format svg |
+		python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.stdin)' ||
+		same "svg is XML" yes no
+fi
+
 if [ -e /dev/full ]; then
 	./pipefw schedule gpipe -p 2 -m 2 >/dev/full 2>"$tmp/err"
 	same "status on a full disk" 11 $?

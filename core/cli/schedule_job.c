@@ -1,0 +1,190 @@
+#include "cli/schedule_job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "schedule/csv.h"
+#include "settings/config.h"
+
+int pfw_schedule_is_file(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && !strcmp(name + n - 4, ".csv");
+}
+
+void pfw_schedule_job_close(struct pfw_schedule_job *job)
+{
+	pfw_simulation_free(job->sim);
+	pfw_program_free(job->prog);
+	pfw_schedule_plan_free(job->plan);
+	free(job->durations);
+	pfw_values_free(job->values);
+	*job = (struct pfw_schedule_job){ 0 };
+}
+
+/* Units are multiples of v, so that a chunk's share of one is whole. */
+static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
+		     struct pfw_error *err)
+{
+	const struct pfw_schedule_args *args = job->args;
+	const double each[3] = { args->forward, args->input, args->weight };
+	size_t n = ranks * chunks;
+
+	job->unit = args->real_time ? 1e6 : 1e6 * (double)chunks;
+	job->durations = calloc(3 * n, sizeof(*job->durations));
+	if (!job->durations)
+		return pfw_error_set(err, ENOMEM, "no memory for costs");
+	for (size_t i = 0; i < 3 * n; i++)
+		job->durations[i] = (int64_t)(each[i / n] * job->unit /
+					      (double)chunks + 0.5);
+	job->costs = (struct pfw_costs){
+		.size = sizeof(job->costs),
+		.forward = job->durations,
+		.input = job->durations + n,
+		.weight = job->durations + 2 * n,
+		.hop = (int64_t)(args->hop * job->unit + 0.5),
+	};
+	return 0;
+}
+
+static int ask_plugin(struct pfw_schedule_job *job,
+		      struct pfw_registry *registry, uint32_t chunks,
+		      int *status, struct pfw_error *err)
+{
+	const struct pfw_schedule_args *args = job->args;
+	uint64_t stages;
+	int rc;
+
+	*status = PFW_EXIT_PLUGIN;
+	rc = pfw_registry_get(registry, PFW_KIND_SCHEDULE, job->name,
+			      &job->plugin, err);
+	if (rc)
+		return rc;
+	*status = PFW_EXIT_CONFIG;
+	job->name = job->plugin->info.name;
+	rc = pfw_values_from_texts(job->plugin->info.options,
+				   job->plugin->info.n_options, job->name,
+				   args->sets, args->n_sets, &job->values, err);
+	if (rc)
+		return rc;
+	job->shape = (struct pfw_shape){
+		.size = sizeof(job->shape),
+		.ranks = args->ranks,
+		.chunks = chunks,
+		.microbatches = args->microbatches,
+		.memory_cap = args->memory_cap,
+		.costs = &job->costs,
+	};
+	/* Refused by the plan, but costs come before. */
+	stages = (uint64_t)args->ranks * chunks;
+	if (stages * args->microbatches <= 1u << 26)
+		rc = set_costs(job, args->ranks, chunks, err);
+	return rc ? rc : pfw_schedule_plan_make(job->plugin, job->values,
+						&job->shape, &job->plan, err);
+}
+
+/* A file says its sizes itself; given as well, they must agree. */
+static int check_size(const struct pfw_schedule_job *job, char letter,
+		      uint32_t given, uint32_t found, struct pfw_error *err)
+{
+	if (!given || given == found)
+		return 0;
+	return pfw_error_set(err, EINVAL, "-%c %u, and %s has %u", letter, given,
+			     job->name, found);
+}
+
+static int read_file(struct pfw_schedule_job *job, struct pfw_error *err)
+{
+	const struct pfw_schedule_args *args = job->args;
+	const struct pfw_schedule_plan *plan;
+	int rc = pfw_csv_read(job->name, &job->plan, err);
+
+	if (rc)
+		return rc;
+	plan = job->plan;
+	rc = check_size(job, 'p', args->ranks, plan->ranks, err);
+	if (!rc)
+		rc = check_size(job, 'v', args->chunks, plan->chunks, err);
+	if (!rc)
+		rc = check_size(job, 'm', args->microbatches, plan->microbatches,
+				err);
+	return rc ? rc : set_costs(job, plan->ranks, plan->chunks, err);
+}
+
+/* Somebody else's order of sums is shown, and said. */
+static int prove(struct pfw_schedule_job *job, struct pfw_error *err)
+{
+	struct pfw_compile how = {
+		.plan = job->plan,
+		.costs = job->args->costs_given ? &job->costs : NULL,
+	};
+	int rc = pfw_program_compile(&how, &job->prog, err);
+
+	if (rc && !job->plugin) {
+		how.order_any = 1;
+		if (!pfw_program_compile(&how, &job->prog, NULL)) {
+			job->any_order = 1;
+			rc = 0;
+		}
+	}
+	how.costs = &job->costs;
+	return rc ? rc : pfw_simulate(&how, NULL, &job->sim, err);
+}
+
+static int check_cap(const struct pfw_schedule_job *job, struct pfw_error *err)
+{
+	for (uint32_t r = 0; job->args->memory_cap && r < job->sim->ranks; r++)
+		if (job->sim->rank[r].peak > job->args->memory_cap)
+			return pfw_error_set(err, ERANGE, "%s: rank %u keeps %u "
+				"micro-batches of a stage, more than the memory "
+				"cap of %u", job->name, r, job->sim->rank[r].peak,
+				job->args->memory_cap);
+	return 0;
+}
+
+int pfw_schedule_job_open(struct pfw_registry *registry,
+			  const struct pfw_schedule_args *args,
+			  const char *name, uint32_t chunks,
+			  struct pfw_schedule_job *out, int *status,
+			  struct pfw_error *err)
+{
+	int rc;
+
+	*out = (struct pfw_schedule_job){ .args = args, .name = name };
+	*status = PFW_EXIT_CONFIG;
+	if (!chunks)
+		chunks = args->chunks ? args->chunks : 1;
+	rc = pfw_schedule_is_file(name) ? read_file(out, err) :
+		ask_plugin(out, registry, chunks, status, err);
+	if (!rc)
+		rc = prove(out, err);
+	if (!rc)
+		rc = check_cap(out, err);
+	if (rc == -ENOMEM)
+		*status = PFW_EXIT_RESOURCES;
+	if (rc)
+		pfw_schedule_job_close(out);
+	return rc;
+}
+
+void pfw_schedule_job_chosen(const struct pfw_schedule_job *job, char *buf,
+			     size_t len)
+{
+	buf[0] = '\0';
+	if (job->plugin && job->plugin->ops.schedule.describe)
+		job->plugin->ops.schedule.describe(&job->shape, job->values, buf,
+						   len);
+}
+
+double pfw_schedule_job_peak(const struct pfw_schedule_job *job)
+{
+	uint32_t most = 0;
+
+	for (uint32_t r = 0; r < job->sim->ranks; r++)
+		if (job->sim->rank[r].peak > most)
+			most = job->sim->rank[r].peak;
+	return (double)most / job->sim->chunks;
+}
