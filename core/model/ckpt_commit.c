@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,10 @@
 
 #include "base/file.h"
 #include "model/ckpt.h"
+
+#ifndef RENAME_EXCHANGE /* as in linux/fs.h; not every libc's stdio.h has it */
+#define RENAME_EXCHANGE 2u
+#endif
 
 /** Out of sight first: a folder half removed must not be taken for a whole. */
 static void retire(const char *path)
