@@ -32,8 +32,8 @@ PFW_BEGIN_DECLS
 
 /** What happens to the product on its way to memory; in this order. */
 #define PFW_EPI_BIAS 1u       /**< += bias[n] */
-#define PFW_EPI_GELU 2u       /**< aux = value; value = gelu(value) */
-#define PFW_EPI_DGELU 4u      /**< value *= gelu'(aux) */
+#define PFW_EPI_GELU 2u       /**< notes x = value; value = gelu(x) */
+#define PFW_EPI_DGELU 4u      /**< value *= gelu'(x) of the noted x */
 #define PFW_EPI_RESIDUAL 8u   /**< += residual[m,n] */
 #define PFW_EPI_ACCUMULATE 16u /**< += C as it was */
 
@@ -53,7 +53,9 @@ struct pfw_gemm {
 	const void *b_packed; /**< from pack(), or NULL */
 	void *c;
 	const float *bias;     /**< [n] */
-	void *aux;             /**< act [m,n]: written by GELU, read by DGELU */
+	void *aux;             /**< act [m,n]: what GELU notes, element by
+				    element, for DGELU: x, or gelu'(x), as the
+				    device has it */
 	const void *residual;  /**< act [m,n]; may be c */
 };
 

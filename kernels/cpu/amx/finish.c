@@ -21,11 +21,13 @@ INLINE void finish_vector(const struct rows *r, size_t row, size_t i,
 	if (steps & PFW_EPI_BIAS)
 		x += LOAD(r->bias);
 	if (steps & PFW_EPI_GELU) {
-		STORE(r->aux + at, x);
-		x = vf_gelu(x);
+		vf slope;
+
+		x = vf_gelu(x, &slope);
+		STORE(r->aux + at, slope);
 	}
 	if (steps & PFW_EPI_DGELU)
-		x *= vf_gelu_slope(LOAD(r->aux + at));
+		x *= LOAD(r->aux + at);
 	if (steps & PFW_EPI_RESIDUAL)
 		x += LOAD(r->residual + at);
 	if (steps & PFW_EPI_ACCUMULATE)

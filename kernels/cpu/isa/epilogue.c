@@ -18,11 +18,13 @@ INLINE void finish_row(const struct row *r, uint32_t steps)
 		if (steps & PFW_EPI_BIAS)
 			x += LOAD(r->bias);
 		if (steps & PFW_EPI_GELU) {
-			STORE(r->aux, x);
-			x = vf_gelu(x);
+			vf slope;
+
+			x = vf_gelu(x, &slope);
+			STORE(r->aux, slope);
 		}
 		if (steps & PFW_EPI_DGELU)
-			x *= vf_gelu_slope(LOAD(r->aux));
+			x *= LOAD(r->aux);
 		if (steps & PFW_EPI_RESIDUAL)
 			x += LOAD(r->residual);
 		if (steps & PFW_EPI_ACCUMULATE)

@@ -51,17 +51,14 @@ INLINE vf vf_gelu_gate(vf x)
 	return 1.0f / (1.0f + vf_exp(-2.0f * u));
 }
 
-INLINE vf vf_gelu(vf x)
+/** The value, and the slope there. */
+INLINE vf vf_gelu(vf x, vf *slope)
 {
-	return x * vf_gelu_gate(x);
-}
+	vf gate = vf_gelu_gate(x), value = x * gate;
+	vf du = GELU_SCALE * (2.0f + 6.0f * GELU_CUBE * x * x);
 
-INLINE vf vf_gelu_slope(vf x)
-{
-	vf s = vf_gelu_gate(x);
-	vf du = GELU_SCALE * (1.0f + 3.0f * GELU_CUBE * x * x);
-
-	return s + x * s * (1.0f - s) * 2.0f * du;
+	*slope = gate + value * (1.0f - gate) * du;
+	return value;
 }
 
 #endif

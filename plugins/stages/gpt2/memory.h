@@ -44,8 +44,8 @@ struct block {
 	void *r;             /* [C] residual stream between the halves */
 	void *h2;            /* [C] after the second norm */
 	float *mean2, *rstd2;
-	void *a;             /* [4C] before the GELU */
-	void *g;             /* [4C] after it */
+	void *a;             /* [4C] what the GELU notes for its derivative */
+	void *g;             /* [4C] after the GELU */
 	/* backward */
 	void *da, *dr, *dqkv;
 	void *dh;            /* [C] scratch */
