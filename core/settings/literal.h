@@ -6,7 +6,7 @@
 
 #include "settings/values.h"
 
-#define PFW_LITERAL_LIST_MAX 64u
+#define PFW_LITERAL_LIST_MAX 1024u
 #define PFW_LITERAL_STRING_MAX 4096u
 
 /**

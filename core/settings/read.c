@@ -96,22 +96,36 @@ static int take(const char *what, const config_setting_t *setting,
 	return rc;
 }
 
+/* A path is not empty, and holds nothing that would break a line of a log. */
+static int take_path(struct pfw_reader *r, const char *what,
+		     const config_setting_t *setting, uint32_t index,
+		     struct pfw_values *values)
+{
+	char **at = &values->v[index].s, *path;
+	int rc, bad = !**at;
+
+	for (const char *c = *at; *c; c++)
+		bad |= (unsigned char)*c < ' ' || *c == 0x7f;
+	if (bad)
+		return pfw_error_set(r->err, EINVAL, "%s.%s must be a path "
+				     "without control characters, not empty",
+				     what, values->options[index].name);
+	rc = pfw_tree_resolve(r->tree, setting, *at, &path, r->err);
+	if (rc)
+		return rc;
+	free(*at);
+	*at = path;
+	return 0;
+}
+
 int pfw_read_value(struct pfw_reader *r, const char *what,
 		   const config_setting_t *setting, uint32_t index,
 		   struct pfw_values *values)
 {
-	char *path;
-	int rc;
+	int rc = take(what, setting, index, values, r->err);
 
-	rc = take(what, setting, index, values, r->err);
-	if (!rc && (values->options[index].flags & PFW_OPTION_PATH)) {
-		rc = pfw_tree_resolve(r->tree, setting, values->v[index].s,
-				      &path, r->err);
-		if (!rc) {
-			free(values->v[index].s);
-			values->v[index].s = path;
-		}
-	}
+	if (!rc && (values->options[index].flags & PFW_OPTION_PATH))
+		rc = take_path(r, what, setting, index, values);
 	if (rc)
 		pfw_tree_blame(r->tree, setting, r->err);
 	return rc;

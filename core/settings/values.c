@@ -158,19 +158,37 @@ static void *copy_of(const void *from, size_t bytes)
 	return to;
 }
 
+/* An integer will do for a number, a number for a list: of one, in @p one. */
+static struct pfw_literal widened(const struct pfw_option *o,
+				  const struct pfw_literal *literal, double *one)
+{
+	struct pfw_literal l = *literal;
+
+	if (l.type != PFW_LITERAL_INT && l.type != PFW_LITERAL_FLOAT)
+		return l;
+	*one = l.type == PFW_LITERAL_INT ? (double)l.i : l.f;
+	if (o->type == PFW_OPT_FLOAT) {
+		l.type = PFW_LITERAL_FLOAT;
+		l.f = *one;
+	} else if (o->type == PFW_OPT_FLOATS) {
+		l.type = PFW_LITERAL_LIST;
+		l.n = 1;
+		l.list = one;
+	}
+	return l;
+}
+
 int pfw_values_set(struct pfw_values *values, const char *what, uint32_t index,
 		   const struct pfw_literal *literal, struct pfw_error *err)
 {
 	const struct pfw_option *o = &values->options[index];
-	struct pfw_literal l = *literal;
 	struct pfw_value new = { .state = PFW_VALUE_GIVEN };
+	struct pfw_literal l;
 	char found[128];
+	double one;
 	void *copy = NULL;
 
-	if (o->type == PFW_OPT_FLOAT && l.type == PFW_LITERAL_INT) {
-		l.type = PFW_LITERAL_FLOAT;
-		l.f = (double)l.i;
-	}
+	l = widened(o, literal, &one);
 	if (!fits(o, &l)) {
 		describe_literal(literal, found, sizeof(found));
 		return refuse(o, what, found, err);

@@ -35,7 +35,7 @@ PFW_BEGIN_DECLS
 #define PFW_OPT_BOOL 3u
 #define PFW_OPT_STRING 4u
 #define PFW_OPT_CHOICE 5u /**< a string, one of `choices` ("a|b|c") */
-#define PFW_OPT_FLOATS 6u /**< a list of numbers; default "0.9 0.95" */
+#define PFW_OPT_FLOATS 6u /**< a list of numbers, or one; default "0.9 0.95" */
 
 /** A path (PFW_OPT_STRING): the core makes one that is given absolute, from the
  *  folder of the config file, or on a command line from the working directory.

@@ -308,6 +308,10 @@ static void literals(void)
 	taken(small("run = { seed = 0000000000000012; out = \"99999999999\"; "
 		    "};"), NULL);
 	taken(small("optimizer = { lr = 1; weight_decay = .5; };"), NULL);
+	taken(small(""), "model.weights=5");
+	taken("model = { stage = \"probe\"; layers = 1; weights = 5; }; device = "
+	      "\"probe\"; transport = \"probe\"; pipeline = { schedule = "
+	      "\"good\"; };", NULL);
 }
 
 static void types_and_ranges(void)
@@ -322,6 +326,9 @@ static void types_and_ranges(void)
 	refused(small("run = 5;"), NULL, "run must be a group: run = { ... };");
 	refused(small("run = { out = 5; };"), NULL,
 		"run.out must be a string, found 5");
+	refused(small("run = { out = \"\"; };"), NULL,
+		":1: run.out must be a path without control characters");
+	refused(small("run = { out = \"a\\nb\"; };"), NULL, "control");
 	refused(small("optimizer = { lr = \"x\"; };"), NULL,
 		"optimizer.lr must be a number from 0 to 1000, found \"x\"");
 	refused(small("optimizer = { clip = 0; };"), NULL, "greater than 0");
