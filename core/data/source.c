@@ -218,6 +218,25 @@ static int out_of_range(const struct pfw_source *src, uint64_t at,
 			     src->path, token, (unsigned long long)at, src->vocab);
 }
 
+/** The numbers of a width as int32; gives the greatest. */
+static uint32_t widen(const unsigned char *raw, uint32_t width, uint64_t n,
+		      int32_t *out)
+{
+	uint32_t most = 0;
+
+	for (uint64_t i = 0; i < n; i++, raw += width) {
+		uint32_t token = raw[0];
+
+		if (width == 2)
+			token = (uint32_t)raw[0] | (uint32_t)raw[1] << 8;
+		else if (width == 4)
+			token = get_u32(raw);
+		most = token > most ? token : most;
+		out[i] = (int32_t)token;
+	}
+	return most;
+}
+
 int pfw_source_read(const struct pfw_source *src, uint64_t at, uint64_t n,
 		    int32_t *out, struct pfw_error *err)
 {
@@ -226,20 +245,13 @@ int pfw_source_read(const struct pfw_source *src, uint64_t at, uint64_t n,
 	int rc = pfw_file_read(src->fd, src->path, raw, n * src->width,
 			       src->header + at * src->width, err);
 
-	if (rc)
+	if (rc || widen(raw, src->width, n, out) < src->vocab)
 		return rc;
-	for (uint64_t i = 0; i < n; i++, raw += src->width) {
-		uint32_t token = raw[0];
-
-		if (src->width == 2)
-			token = (uint32_t)raw[0] | (uint32_t)raw[1] << 8;
-		else if (src->width == 4)
-			token = get_u32(raw);
-		if (token >= src->vocab)
-			return out_of_range(src, at + i, token, err);
-		out[i] = (int32_t)token;
+	while ((uint32_t)*out < src->vocab) {
+		out++;
+		at++;
 	}
-	return 0;
+	return out_of_range(src, at, (uint32_t)*out, err);
 }
 
 int pfw_source_unchanged(const struct pfw_source *src, struct pfw_error *err)
