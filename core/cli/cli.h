@@ -21,6 +21,9 @@
 #define PFW_EXIT_RESOURCES 11 /**< memory or disk */
 #define PFW_EXIT_SAVE 12      /**< a checkpoint could not be written */
 
+/** The exit status for what pfw_config_load() gave. */
+int pfw_cli_config_status(int rc);
+
 /** The whole program; argv as main()'s. */
 PFW_API int pfw_main(int argc, char **argv);
 

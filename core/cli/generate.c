@@ -248,6 +248,7 @@ static int encode_prompt(struct generate *g, struct pfw_error *err)
 static int prepare(struct generate *g, struct pfw_error *err)
 {
 	struct pfw_job_options how = { .generate = 1 };
+	int rc;
 
 	if (pfw_checkpoint_model_dir(g->opt.dir, g->model_dir,
 				     sizeof(g->model_dir), err))
@@ -256,8 +257,9 @@ static int prepare(struct generate *g, struct pfw_error *err)
 		return PFW_EXIT_PLUGIN;
 	if (read_config(g, err))
 		return PFW_EXIT_CHECKPOINT;
-	if (load_config(g, err))
-		return PFW_EXIT_CONFIG;
+	rc = load_config(g, err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	how.cfg = g->cfg;
 	if (pfw_job_open(&how, &g->job, err))
 		return PFW_EXIT_CONFIG;

@@ -1,6 +1,7 @@
 /* The program: picks the command. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,19 @@ static int unknown(const char *word)
 		words[i] = commands[i].name;
 	return pfw_text_unknown("", *word == '-' ? "option" : "command", word,
 				words, N_COMMANDS);
+}
+
+int pfw_cli_config_status(int rc)
+{
+	switch (rc) {
+	case 0:
+		return PFW_EXIT_OK;
+	case -ENOMEM:
+		return PFW_EXIT_RESOURCES;
+	case -ELIBACC:
+		return PFW_EXIT_PLUGIN;
+	}
+	return PFW_EXIT_CONFIG;
 }
 
 int pfw_main(int argc, char **argv)

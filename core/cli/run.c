@@ -234,12 +234,14 @@ static int open_dir(struct run *run, struct pfw_error *err)
 static int prepare(struct run *run, struct pfw_error *err)
 {
 	struct pfw_job_options how = { 0 };
+	int rc;
 
 	if (pfw_registry_open(NULL, &run->registry, err))
 		return PFW_EXIT_PLUGIN;
-	if (pfw_config_load(run->registry, run->opt.file, run->opt.sets,
-			    run->opt.n_sets, &run->cfg, err))
-		return PFW_EXIT_CONFIG;
+	rc = pfw_config_load(run->registry, run->opt.file, run->opt.sets,
+			     run->opt.n_sets, &run->cfg, err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	if (run->cfg->warnings)
 		fprintf(stderr, "pipefw: %s\n", run->cfg->warnings);
 	how.cfg = run->cfg;

@@ -92,8 +92,11 @@ int pfw_read_choice(struct pfw_reader *r, uint32_t kind, const char *what,
 	if (rc)
 		return rc;
 	rc = pfw_registry_get(r->registry, kind, c.word, &c.plugin, r->err);
-	if (rc)
-		pfw_tree_blame(r->tree, at ? at : setting, r->err);
+	if (rc) {
+		if (rc != -ENOMEM)
+			r->err->code = ELIBACC;
+		rc = pfw_tree_blame(r->tree, at ? at : setting, r->err);
+	}
 	if (!rc)
 		rc = pfw_values_new(c.plugin->info.options,
 				    c.plugin->info.n_options, &c.values,

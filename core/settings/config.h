@@ -95,6 +95,7 @@ struct pfw_config {
  *
  * @p sets: n texts "path=value" from the command line.  Relative paths in the
  * file are relative to the file, in @p sets to the working directory.
+ * -ELIBACC: a plugin that it names cannot be loaded.
  */
 int pfw_config_load(struct pfw_registry *reg, const char *path,
 		    const char *const *sets, size_t n_sets,

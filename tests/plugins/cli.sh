@@ -34,6 +34,17 @@ says 0 'an integer, 1 or more\|an integer from 1' pipefw describe stage:gpt2
 says 0 'must be given' pipefw describe model
 says 0 'at the end of the cosine' pipefw describe optimizer
 
+# Wrong configs: usage is 2, a plugin 3, and nothing is started.
+cat >"$tmp/a.cfg" <<END
+model = { stage = "gpt2"; };
+data = { train = "none.txt"; };
+END
+says 2 'set run.stesp=1: run has no key "stesp"; did you mean "steps"?' \
+	pipefw run "$tmp/a.cfg" --set run.stesp=1
+says 3 'did you mean "gpipe"?' \
+	pipefw run "$tmp/a.cfg" --set pipeline.schedule=gpiep
+says 2 'cannot open it: No such file' pipefw run "$tmp/b.cfg"
+
 # Plugins that are wrong, or find no hardware, are listed with the reason.
 PIPEFW_PLUGIN_DIR=$PWD/tests/plugins/.libs
 export PIPEFW_PLUGIN_DIR

@@ -418,6 +418,7 @@ static void sets(void)
 	refused(whole, "transport.filters.0.speed=-1", "transport.filters.0."
 		"speed must be a number, 0 or more, found -1");
 	refused(whole, "pipeline.schedule=abi", "plugin ABI is 999");
+	CU_ASSERT_EQUAL(err.code, ELIBACC);
 	taken(small(""), "pipeline.schedule.group=3");
 	taken(small(""), "transport.size=3");
 	taken(whole, "transport=probe");
