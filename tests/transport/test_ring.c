@@ -53,7 +53,7 @@ static uint32_t next_random(uint32_t *state)
 
 static bool change(const struct shm_watch *w)
 {
-	if (!shm_spin(w, 0))
+	if (!shm_spin(w, 0, 0))
 		shm_sleep(w, pfw_now() + 60 * PFW_S);
 	return true;
 }

@@ -6,9 +6,6 @@
 
 #include "../unit/unit.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,6 +19,15 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* A musl system may be without the kernel's headers. */
+#if __has_include(<linux/seccomp.h>) && __has_include(<linux/filter.h>)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#define HAVE_SECCOMP 1
+#else
+#define HAVE_SECCOMP 0
+#endif
 
 static struct pfw_registry *registry;
 static struct subject shm;
@@ -209,6 +215,7 @@ static void test_gone_before_open(void)
 	end_close(&e[0]);
 }
 
+#if HAVE_SECCOMP
 static int refuse_pidfd(void)
 {
 	struct sock_filter filter[] = {
@@ -225,6 +232,12 @@ static int refuse_pidfd(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
+#else
+static int refuse_pidfd(void)
+{
+	return -1;
+}
+#endif
 
 static int hang(struct end *e, const struct pfw_address *peer)
 {

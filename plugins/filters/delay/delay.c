@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 static const struct pfw_option options[] = {
@@ -232,17 +233,28 @@ static int delay_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 	return 0;
 }
 
-/* Sleeps but for the last bit, which timers are too coarse for. */
+/* Exactly: a thread's timers are late by 50 us unless it asks for better. */
+static int sleep_until(uint64_t wake)
+{
+	struct timespec t = {
+		.tv_sec = (time_t)(wake / PFW_S), .tv_nsec = (long)(wake % PFW_S),
+	};
+	int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), rc;
+
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	rc = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+	if (slack > 0)
+		prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0);
+	return rc;
+}
+
+/* Sleeps but for the last bit, which is shorter than waking up takes. */
 static int wait_for_arrival(const struct channel *c, uint64_t deadline)
 {
 	uint64_t until = c->trailer.arrival < deadline ? c->trailer.arrival : deadline;
 	uint64_t wake = until > c->spin_ns ? until - c->spin_ns : 0;
-	struct timespec t = {
-		.tv_sec = (time_t)(wake / PFW_S), .tv_nsec = (long)(wake % PFW_S),
-	};
 
-	if (pfw_now() < wake &&
-	    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL))
+	if (pfw_now() < wake && sleep_until(wake))
 		return 0; /* a signal, which is the caller's to look at */
 	while (pfw_now() < until)
 		;

@@ -213,7 +213,7 @@ static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
 		return -EINVAL;
 	w = c->sending ? shm_ring_watch_slot(&c->ring, slot) :
 			 shm_ring_watch_message(&c->ring);
-	if (shm_spin(&w, c->spin_ns))
+	if (shm_spin(&w, c->spin_ns, deadline))
 		return 0;
 	for (;;) {
 		now = pfw_now();

@@ -2,9 +2,14 @@
 
 #include "base/clock.h"
 
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* From linux/futex.h, which a musl system may be without.  None is private: the
+ * two ends may be two processes. */
+#define FUTEX_WAKE 1
+#define FUTEX_WAIT_BITSET 9 /* takes an absolute, monotonic time */
+#define FUTEX_BITSET_MATCH_ANY 0xffffffffu
 
 /* Looks between two readings of the clock. */
 #define SPINS 32
@@ -18,7 +23,7 @@ static void relax(void)
 #endif
 }
 
-bool shm_spin(const struct shm_watch *w, uint64_t ns)
+bool shm_spin(const struct shm_watch *w, uint64_t ns, uint64_t deadline)
 {
 	uint64_t end;
 
@@ -27,6 +32,8 @@ bool shm_spin(const struct shm_watch *w, uint64_t ns)
 	if (!ns)
 		return false;
 	end = pfw_now() + ns;
+	if (end > deadline)
+		end = deadline;
 	do
 		for (int i = 0; i < SPINS; i++) {
 			if (shm_watch_changed(w))
@@ -37,7 +44,6 @@ bool shm_spin(const struct shm_watch *w, uint64_t ns)
 	return false;
 }
 
-/* Not FUTEX_PRIVATE_FLAG: the two ends may be two processes. */
 void shm_wake_sleeper(_Atomic uint32_t *sleeps)
 {
 	atomic_store_explicit(sleeps, 0, memory_order_seq_cst);
@@ -54,7 +60,6 @@ bool shm_sleep(const struct shm_watch *w, uint64_t deadline)
 
 	atomic_store_explicit(w->sleeps, w->mark, memory_order_seq_cst);
 	if (!shm_watch_changed(w)) {
-		/* The bitset form takes an absolute, monotonic time. */
 		syscall(SYS_futex, w->sleeps, FUTEX_WAIT_BITSET, w->mark, &until,
 			NULL, FUTEX_BITSET_MATCH_ANY);
 		slept = true;

@@ -40,8 +40,8 @@ static inline bool shm_watch_changed(const struct shm_watch *w)
 	return atomic_load_explicit(w->word, memory_order_seq_cst) != w->unchanged;
 }
 
-/** Looks for at most @p ns; true: it has changed. */
-bool shm_spin(const struct shm_watch *w, uint64_t ns);
+/** Looks for at most @p ns, not beyond @p deadline; true: it has changed. */
+bool shm_spin(const struct shm_watch *w, uint64_t ns, uint64_t deadline);
 
 /**
  * Sleeps until the word may have changed or until @p deadline (CLOCK_MONOTONIC,
