@@ -172,25 +172,24 @@ static int place(struct reader *r, struct cursor *c,
 	struct pfw_schedule_plan *plan = r->plan;
 	size_t cell = (size_t)item->stage * plan->microbatches + item->microbatch;
 	uint32_t *rank = &plan->rank_of[item->stage];
-	char text[64];
+	unsigned char bit = (unsigned char)(1u << item->type);
 
 	if (*rank == PFW_NONE) {
 		*rank = c->row;
 		r->line_of[item->stage] = c->line;
 	}
-	pfw_action_text(item->type, item->stage, item->microbatch, text,
-			sizeof(text));
 	if (*rank != c->row) {
-		pfw_error_set(c->err, EINVAL, "%s, but line %u has stage %u "
-			      "already: a stage is on one rank", text,
-			      r->line_of[item->stage], item->stage);
+		pfw_error_set(c->err, EINVAL, "stage %u, but line %u has that "
+			      "already: a stage is on one rank", item->stage,
+			      r->line_of[item->stage]);
 		return refuse(c, EINVAL);
 	}
-	if (r->seen[cell] & 1u << item->type) {
-		pfw_error_set(c->err, EINVAL, "%s comes twice", text);
+	if (r->seen[cell] & bit) {
+		pfw_error_set(c->err, EINVAL, "%u%s%u comes twice", item->stage,
+			      pfw_action_name(item->type), item->microbatch);
 		return refuse(c, EINVAL);
 	}
-	r->seen[cell] |= (unsigned char)(1u << item->type);
+	r->seen[cell] |= bit;
 	return 0;
 }
 
@@ -362,7 +361,8 @@ static int check_placement(const struct reader *r, const struct cursor *c)
 		if (!take_number(&at, &rank) || rank != r->plan->rank_of[s])
 			return pfw_error_set(c->err, EINVAL, "%s: the header "
 				"does not place stage %u on rank %u, where the "
-				"rows have it", c->name, s, r->plan->rank_of[s]);
+				"rows have it", c->name, s,
+				r->plan->rank_of[s]);
 	}
 	return 0;
 }
@@ -377,8 +377,8 @@ static int check_claims(const struct reader *r, const struct cursor *c)
 			      claims->microbatches != plan->microbatches))
 		return pfw_error_set(c->err, EINVAL, "%s:%u: the header says p=%u "
 			"v=%u m=%u, the rows are p=%u v=%u m=%u", c->name,
-			claims->line, claims->ranks, claims->chunks, claims->microbatches,
-			plan->ranks, plan->chunks, plan->microbatches);
+			claims->line, claims->ranks, claims->chunks,
+			claims->microbatches, plan->ranks, plan->chunks, plan->microbatches);
 	if (claims->placement && check_placement(r, c))
 		return -EINVAL;
 	if (claims->has_hash && claims->hash != pfw_schedule_plan_hash(plan))

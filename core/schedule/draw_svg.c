@@ -84,8 +84,8 @@ static void print_action(const struct pfw_simulation *sim,
 
 	pfw_action_text(a->type, a->stage, a->microbatch, text, sizeof(text));
 	fprintf(to, "<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\" "
-		"fill=\"%s\" stroke=\"#fff\"><title>%s</title></rect>", x, y, width, BOX,
-		colour(sim, a), text);
+		"fill=\"%s\" stroke=\"#fff\"><title>%s</title></rect>", x, y,
+		width, BOX, colour(sim, a), text);
 	if (width >= 14)
 		fprintf(to, "<text x=\"%.2f\" y=\"%.1f\" "
 			"text-anchor=\"middle\">%s</text>", x + width / 2,

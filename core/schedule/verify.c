@@ -28,9 +28,18 @@ struct check {
 	struct pfw_error *err;
 };
 
-static void name(const struct pfw_planned *item, char text[64])
+/* For sentences only: it costs more than all checks together. */
+struct name {
+	char text[64];
+};
+
+static struct name name(const struct pfw_planned *item)
 {
-	pfw_action_text(item->type, item->stage, item->microbatch, text, 64);
+	struct name n;
+
+	pfw_action_text(item->type, item->stage, item->microbatch, n.text,
+			sizeof(n.text));
+	return n;
 }
 
 /* Where rank r lists it; only asked once something is wrong. */
@@ -51,31 +60,32 @@ static int check_known(const struct check *c, uint32_t r, size_t at,
 		       const struct pfw_planned *item)
 {
 	const struct pfw_schedule_plan *plan = c->plan;
-	char text[64];
 
-	name(item, text);
 	if (item->type < PFW_FORWARD || item->type > PFW_BACKWARD_WEIGHT)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s is of type %u; a schedule "
 			"lists F, B, I and W, the rest is placed for it",
-			r, at, text, item->type);
+			r, at, name(item).text, item->type);
 	if (c->forward_only && item->type != PFW_FORWARD)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s has no place in a program "
-			"that only goes forward", r, at, text);
+			"that only goes forward", r, at, name(item).text);
 	if (item->stage >= plan->stages)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s names stage %u; stages are 0 "
-			"to %u", r, at, text, item->stage, plan->stages - 1);
+			"to %u", r, at, name(item).text, item->stage,
+			plan->stages - 1);
 	if (plan->rank_of[item->stage] != r)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s, but stage %u is on rank %u",
-			r, at, text, item->stage, plan->rank_of[item->stage]);
+			r, at, name(item).text, item->stage,
+			plan->rank_of[item->stage]);
 	if (item->microbatch >= plan->microbatches)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s names micro-batch %u; with "
-			"m=%u they are 0 to %u", r, at, text, item->microbatch,
-			plan->microbatches, plan->microbatches - 1);
+			"m=%u they are 0 to %u", r, at, name(item).text,
+			item->microbatch, plan->microbatches,
+			plan->microbatches - 1);
 	return 0;
 }
 
@@ -85,33 +95,32 @@ static int refuse_cell(const struct check *c, uint32_t r, size_t at,
 {
 	struct pfw_planned other = *item;
 	size_t where;
-	char text[64], other_text[64];
+	struct name this = name(item), needed;
 
-	name(item, text);
 	if (seen & SEEN(item->type))
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u lists %s twice, as actions %zu and %zu", r,
-			text, find(c, r, SEEN(item->type), item), at);
+			this.text, find(c, r, SEEN(item->type), item), at);
 	if (item->type != PFW_FORWARD && !(seen & F_SEEN))
 		other.type = PFW_FORWARD;
 	else if (item->type == PFW_BACKWARD_WEIGHT && !(seen & B_SEEN))
 		other.type = PFW_BACKWARD_INPUT;
 	else
 		other.type = seen & B_SEEN ? PFW_BACKWARD : PFW_BACKWARD_INPUT;
-	name(&other, other_text);
+	needed = name(&other);
 	where = find(c, r, SEEN(other.type), item);
 	if (seen & SEEN(other.type))
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u lists %s (action %zu) and %s (action %zu): a "
 			"micro-batch goes back through a stage by B, or by I "
-			"and W", r, other_text, where, text, at);
+			"and W", r, needed.text, where, this.text, at);
 	if (where < c->plan->lists[r].n)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u lists %s (action %zu) before %s (action %zu), "
-			"which it needs", r, text, at, other_text, where);
+			"which it needs", r, this.text, at, needed.text, where);
 	return pfw_error_set(c->err, EINVAL,
 		"rank %u lists %s (action %zu) and never %s, which it needs", r,
-		text, at, other_text);
+		this.text, at, needed.text);
 }
 
 static int check_cell(struct check *c, uint32_t r, size_t at,
@@ -137,15 +146,13 @@ static int check_sum(struct check *c, uint32_t r, size_t at,
 		     const struct pfw_planned *item, int sum)
 {
 	uint32_t *last = &c->last[sum][item->stage];
-	char text[64];
 
-	name(item, text);
 	if (*last != PFW_NONE && *last > item->microbatch && !c->order_any)
 		return pfw_error_set(c->err, EINVAL,
 			"rank %u, action %zu: %s comes after micro-batch %u of "
 			"its stage; gradients are summed in ascending order, "
 			"so that every schedule gives the same bits (order = "
-			"\"any\" gives that up)", r, at, text, *last);
+			"\"any\" gives that up)", r, at, name(item).text, *last);
 	*last = item->microbatch;
 	return 0;
 }
@@ -155,12 +162,13 @@ static int check_sums(struct check *c, uint32_t r, size_t at,
 {
 	int rc = 0;
 
-	if (item->type == PFW_BACKWARD && (c->last[BY_INPUT][item->stage] == PFW_NONE) !=
+	if (item->type == PFW_BACKWARD &&
+	    (c->last[BY_INPUT][item->stage] == PFW_NONE) !=
 	    (c->last[BY_WEIGHT][item->stage] == PFW_NONE))
 		return pfw_error_set(c->err, EINVAL,
-			"rank %u, action %zu: %uB%u comes between the first I "
-			"of its stage and the first W; put the W before it", r,
-			at, item->stage, item->microbatch);
+			"rank %u, action %zu: %s comes between the first I of "
+			"its stage and the first W; put the W before it", r, at,
+			name(item).text);
 	if (item->type == PFW_BACKWARD || item->type == PFW_BACKWARD_INPUT)
 		rc = check_sum(c, r, at, item, BY_INPUT);
 	if (!rc && (item->type == PFW_BACKWARD ||

@@ -109,7 +109,7 @@ static void refusals(void)
 	refused("0F0,,0F0,0B0", "f.csv:1:3: 0F0 comes twice");
 	refused("(0F0;0F0)OVERLAP_F_B,0B0", "f.csv:1:1: 0F0 comes twice");
 	refused("0F0,0B0\n1F0,0F1,0B1,1B0",
-		"f.csv:2:2: 0F1, but line 1 has stage 0 already");
+		"f.csv:2:2: stage 0, but line 1 has that already");
 	refused("0F0,0B0\n\n1F0,1B0", "f.csv:2:1: an empty row");
 	refused("0F0,0B0\n2F0,2B0", "f.csv: no row has stage 1, and there is a "
 				    "stage 2");
