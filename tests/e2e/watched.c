@@ -1,0 +1,260 @@
+/*
+ * The cpu device with a witness: which kernel reads and writes which byte of
+ * which shared memory (log = FILE), and numbers that go wrong on order (fault).
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <math.h>
+#include <pipefw/device.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct watched {
+	void *inner;
+	FILE *log;
+	int fault; /* 0: none, 'l': loss, 'g': gradient */
+	int64_t from, to, calls;
+};
+
+/* Of the cpu plugin, and our own over them: the same whoever sets them. */
+static const struct pfw_device_ops *cpu;
+static const struct pfw_kernels *inner;
+static struct pfw_kernels kernels;
+/* A queue is used by the thread that opened it. */
+static _Thread_local struct watched *mine;
+
+/* Where @p p lies: "INODE OFFSET" of a memfd, or nothing. */
+static void witness(const char *what, const void *p)
+{
+	unsigned long long start, end, offset, inode;
+	char line[512];
+	FILE *maps;
+
+	if (!mine->log || !p)
+		return;
+	maps = fopen("/proc/self/maps", "re");
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, "/memfd:") ||
+		    sscanf(line, "%llx-%llx %*s %llx %*s %llu", &start, &end,
+			   &offset, &inode) != 4)
+			continue;
+		if ((uintptr_t)p >= start && (uintptr_t)p < end)
+			fprintf(mine->log, "%s %llu %llu\n", what, inode,
+				offset + (uintptr_t)p - start);
+	}
+	if (maps)
+		fclose(maps);
+}
+
+static void gemm(void *queue, const struct pfw_gemm *g)
+{
+	witness("R gemm", g->a);
+	witness("R gemm", g->residual);
+	inner->gemm(queue, g);
+	witness("W gemm", g->c);
+}
+
+static void embed_forward(void *queue, void *out, const int32_t *tokens,
+			  const float *wte, const float *wpe, uint32_t batch,
+			  uint32_t seq, uint32_t c)
+{
+	inner->embed_forward(queue, out, tokens, wte, wpe, batch, seq, c);
+	witness("W embed_forward", out);
+}
+
+static void embed_backward(void *queue, float *dwte, float *dwpe,
+			   const void *dout, const int32_t *tokens,
+			   uint32_t batch, uint32_t seq, uint32_t c,
+			   uint32_t vocab, uint32_t context, int accumulate)
+{
+	witness("R embed_backward", dout);
+	inner->embed_backward(queue, dwte, dwpe, dout, tokens, batch, seq, c,
+			      vocab, context, accumulate);
+}
+
+static void bias_backward(void *queue, float *dbias, const void *dy,
+			  uint32_t rows, uint32_t n, int accumulate)
+{
+	witness("R bias_backward", dy);
+	inner->bias_backward(queue, dbias, dy, rows, n, accumulate);
+}
+
+static void layernorm_forward(void *queue, void *out, float *mean, float *rstd,
+			      const void *x, const float *weight,
+			      const float *bias, uint32_t rows, uint32_t c)
+{
+	witness("R layernorm_forward", x);
+	inner->layernorm_forward(queue, out, mean, rstd, x, weight, bias, rows,
+				 c);
+	witness("W layernorm_forward", out);
+}
+
+static void layernorm_backward(void *queue, void *dx, float *dweight,
+			       float *dbias, const void *dout,
+			       const void *residual, const void *x,
+			       const float *mean, const float *rstd,
+			       const float *weight, uint32_t rows, uint32_t c,
+			       int accumulate)
+{
+	witness("R layernorm_backward", dout);
+	witness("R layernorm_backward", residual);
+	witness("R layernorm_backward", x);
+	inner->layernorm_backward(queue, dx, dweight, dbias, dout, residual, x,
+				  mean, rstd, weight, rows, c, accumulate);
+	witness("W layernorm_backward", dx);
+}
+
+static void classifier(void *queue, void *logits, const int32_t *targets,
+		       uint32_t rows, uint32_t vocab, float scale, double *loss)
+{
+	inner->classifier(queue, logits, targets, rows, vocab, scale, loss);
+	if (scale == 0)
+		return;
+	mine->calls++;
+	if (mine->calls < mine->from || mine->calls > mine->to)
+		return;
+	if (mine->fault == 'l')
+		*loss = NAN;
+	else if (mine->fault == 'g')
+		*(float *)logits = INFINITY;
+}
+
+static int find_cpu(struct pfw_error *err)
+{
+	const char *dir = getenv("PIPEFW_PLUGIN_DIR");
+	const struct pfw_plugin *plugin;
+	char path[4096];
+	void *module;
+
+	snprintf(path, sizeof(path), "%s/pipefw-cpu-device.so", dir ? dir : ".");
+	module = dlopen(path, RTLD_NOW);
+	plugin = module ? dlsym(module, "pfw_plugin") : NULL;
+	if (!plugin)
+		return pfw_error_set(err, ENODEV, "%s: %s", path, dlerror());
+	cpu = plugin->ops;
+	return 0;
+}
+
+static int watched_open(const struct pfw_values *opt,
+			const struct pfw_device_info *info, void **device,
+			struct pfw_device_props *props, struct pfw_error *err)
+{
+	const char *log = pfw_value_string(opt, "log");
+	struct watched *w = calloc(1, sizeof(*w));
+	char path[4096];
+	int rc = w ? find_cpu(err) : -ENOMEM;
+
+	if (!rc)
+		rc = cpu->open(opt, info, &w->inner, props, err);
+	if (rc) {
+		free(w);
+		return rc;
+	}
+	w->fault = *pfw_value_string(opt, "fault");
+	w->from = pfw_value_int(opt, "from");
+	w->to = pfw_value_int(opt, "to");
+	if (log) {
+		snprintf(path, sizeof(path), "%s.%u", log, info->rank);
+		w->log = fopen(path, "we");
+	}
+	inner = cpu->kernels(w->inner);
+	kernels = *inner;
+	kernels.gemm = gemm;
+	kernels.embed_forward = embed_forward;
+	kernels.embed_backward = embed_backward;
+	kernels.bias_backward = bias_backward;
+	kernels.layernorm_forward = layernorm_forward;
+	kernels.layernorm_backward = layernorm_backward;
+	kernels.classifier = classifier;
+	*device = w;
+	return 0;
+}
+
+static void watched_close(void *device)
+{
+	struct watched *w = device;
+
+	cpu->close(w->inner);
+	if (w->log)
+		fclose(w->log);
+	free(w);
+}
+
+static int watched_alloc(void *device, size_t bytes, void **out,
+			 struct pfw_error *err)
+{
+	return cpu->alloc(((struct watched *)device)->inner, bytes, out, err);
+}
+
+static void watched_free(void *device, void *ptr)
+{
+	cpu->free(((struct watched *)device)->inner, ptr);
+}
+
+static int open_queue(void *device, void **queue, struct pfw_error *err)
+{
+	mine = device;
+	return cpu->open_queue(mine->inner, queue, err);
+}
+
+static void close_queue(void *queue)
+{
+	cpu->close_queue(queue);
+}
+
+static int copy(void *queue, void *dst, const void *src, size_t bytes,
+		uint32_t direction, struct pfw_error *err)
+{
+	return cpu->copy(queue, dst, src, bytes, direction, err);
+}
+
+static int zero(void *queue, void *dst, size_t bytes, struct pfw_error *err)
+{
+	return cpu->zero(queue, dst, bytes, err);
+}
+
+static int sync_queue(void *queue, struct pfw_error *err)
+{
+	return cpu->sync(queue, err);
+}
+
+static const struct pfw_kernels *watched_kernels(void *device)
+{
+	(void)device;
+	return &kernels;
+}
+
+static int enter_thread(void *device, struct pfw_error *err)
+{
+	return cpu->enter_thread(((struct watched *)device)->inner, err);
+}
+
+static const struct pfw_option options[] = {
+	{ "log", PFW_OPT_STRING, PFW_OPTION_PATH, NULL, "what kernels touch, "
+	  "FILE.RANK", NULL, 0, 0 },
+	{ "fault", PFW_OPT_CHOICE, 0, "none", "what goes wrong",
+	  "none|loss|gradient", 0, 0 },
+	{ "from", PFW_OPT_INT, 0, "1", "first call of the classifier, in "
+	  "training, that goes wrong", NULL, 0, 0 },
+	{ "to", PFW_OPT_INT, 0, "0", "last one", NULL, 0, 0 },
+};
+
+static const struct pfw_device_ops ops = {
+	.size = sizeof(ops),
+	.open = watched_open,
+	.close = watched_close,
+	.alloc = watched_alloc,
+	.free = watched_free,
+	.open_queue = open_queue,
+	.close_queue = close_queue,
+	.copy = copy,
+	.zero = zero,
+	.sync = sync_queue,
+	.kernels = watched_kernels,
+	.enter_thread = enter_thread,
+};
+
+PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_PARALLEL,
+	   .name = "watched", .summary = "the cpu, and a witness",
+	   PFW_OPTIONS(options), .ops = &ops);
