@@ -152,7 +152,8 @@ static void compute(struct work *w,
 	if (!rank->first_ns)
 		rank->first_ns = start;
 	run(rank->job->model->object, &w->call);
-	rank->busy_ns += pfw_now() - start;
+	rank->end_ns = pfw_now();
+	rank->busy_ns += rank->end_ns - start;
 }
 
 static int run_forward(struct work *w, struct pfw_error *err)
@@ -270,8 +271,9 @@ static int trace_op(struct work *w, struct pfw_error *err)
 	rank->start_ns = rank->wait_ns = 0;
 	rank->wait_peer = PFW_NONE;
 	rc = run_op(w, err);
-	record.end = pfw_now();
+	record.left = pfw_now();
 	record.start = rank->start_ns ? rank->start_ns : record.begin;
+	record.end = rank->start_ns ? rank->end_ns : record.left;
 	record.peer = rank->wait_peer;
 	record.wait = rank->wait_wait;
 	record.kind = rank->wait_kind;

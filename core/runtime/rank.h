@@ -95,7 +95,7 @@ struct pfw_rank {
 	double bubble;                   /**< rank 0, after NORM */
 
 	/* of the action that runs */
-	uint64_t start_ns;          /**< of its computation; 0: none */
+	uint64_t start_ns, end_ns;  /**< of its computation; 0: none */
 	uint64_t wait_ns;           /**< its longest wait */
 	uint32_t wait_peer, wait_wait, wait_kind;
 	struct pfw_trace *trace;    /**< NULL: nobody asked */

@@ -17,7 +17,7 @@
 #define FILE_MAX (1u << 30)
 
 static const char header[] =
-	"step\taction\tbegin\tstart\tend\twaited_for\tkind\n";
+	"step\taction\tbegin\tstart\tend\tleft\twaited_for\tkind\n";
 
 struct pfw_trace {
 	uint64_t n, capacity, left_out;
@@ -59,8 +59,9 @@ static void print_record(FILE *f, const struct pfw_trace_record *r)
 
 	pfw_action_text(r->type, r->stage, r->microbatch, action,
 			sizeof(action));
-	fprintf(f, "%" PRIu64 "\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t",
-		r->step, action, r->begin, r->start, r->end);
+	fprintf(f, "%" PRIu64 "\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+		   "\t%" PRIu64 "\t",
+		r->step, action, r->begin, r->start, r->end, r->left);
 	if (r->peer == PFW_NONE)
 		fputs("-\t-\n", f);
 	else
@@ -153,11 +154,12 @@ static int read_line(const char *line, struct pfw_trace_record *r)
 	char action[48], peer[16], wait[16] = "", kind[16] = "";
 
 	if (sscanf(line, "%" SCNu64 "\t%47[^\t]\t%" SCNu64 "\t%" SCNu64
-			 "\t%" SCNu64 "\t%15[^\t]\t%15s %15s",
-		   &r->step, action, &r->begin, &r->start, &r->end, peer, wait,
-		   kind) < 7)
+			 "\t%" SCNu64 "\t%" SCNu64
+			 "\t%15[^\t]\t%15s %15s",
+		   &r->step, action, &r->begin, &r->start, &r->end, &r->left,
+		   peer, wait, kind) < 8)
 		return -EINVAL;
-	if (r->begin > r->start || r->start > r->end)
+	if (r->begin > r->start || r->start > r->end || r->end > r->left)
 		return -EINVAL;
 	read_wait(peer, wait, kind, r);
 	return read_action(action, r);

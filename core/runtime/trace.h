@@ -5,10 +5,10 @@
  * over: RUN/trace/rank-N.tsv, a line for each action with the same ids that the
  * simulator uses:
  *
- *   step  action  begin  start  end  waited_for  kind
+ *   step  action  begin  start  end  left  waited_for  kind
  *
- * begin: the rank came to it; start: it had what it needed; end: it was done
- * (CLOCK_MONOTONIC, ns).  waited_for: the rank it waited for longest, or "-";
+ * begin: the rank came to it; start: it had what it needed; end: it was done;
+ * left: what it made was handed over (CLOCK_MONOTONIC, ns).  waited_for: the rank it waited for longest, or "-";
  * kind: "message" or "slot" with the channel's kind, or "-".
  */
 #ifndef PFW_CORE_TRACE_H
@@ -22,7 +22,7 @@ struct pfw_trace_record {
 	uint32_t peer;   /**< PFW_NONE: it waited for nobody */
 	uint32_t wait;   /**< PFW_WAIT_MESSAGE, PFW_WAIT_SLOT */
 	uint32_t kind;   /**< of the channel */
-	uint64_t begin, start, end;
+	uint64_t begin, start, end, left;
 };
 
 struct pfw_trace;

@@ -1,0 +1,117 @@
+/* pipefw report: a traced run beside its prediction. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "report/report.h"
+
+static const char usage[] =
+	"usage: pipefw report DIR [option]...\n"
+	"Compares a run that was made with --trace with what was predicted, says\n"
+	"where each rank's time went and what would make the step shorter.\n"
+	"  --format html|text  html (default): writes DIR/report.html; text: prints\n"
+	"  --out FILE          the page's file in place of DIR/report.html\n"
+	"  --help              this text\n";
+
+struct options {
+	const char *dir, *out;
+	int text, help;
+};
+
+static const struct option long_options[] = {
+	{ "format", required_argument, NULL, 'f' },
+	{ "out", required_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int set_format(struct options *o, const char *word)
+{
+	o->text = !strcmp(word, "text");
+	if (o->text || !strcmp(word, "html"))
+		return 0;
+	fprintf(stderr, "pipefw report: --format %s: html or text\n", word);
+	return -EINVAL;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		if (c == 'o')
+			o->out = optarg;
+		else if (c == 'h')
+			o->help = 1;
+		else if (c != 'f' || set_format(o, optarg))
+			return -EINVAL;
+	}
+	if (o->help)
+		return 0;
+	if (optind != argc - 1) {
+		fputs("pipefw report: one run's folder, please\n", stderr);
+		return -EINVAL;
+	}
+	o->dir = argv[optind];
+	return 0;
+}
+
+static int write_page(const struct options *o, const struct pfw_report *r,
+		      struct pfw_error *err)
+{
+	char path[PATH_MAX];
+	FILE *f;
+	int rc = 0;
+
+	if (o->out)
+		snprintf(path, sizeof(path), "%s", o->out);
+	else
+		rc = pfw_path_join(path, sizeof(path), o->dir, "report.html",
+				   err);
+	if (rc)
+		return rc;
+	f = fopen(path, "we");
+	if (!f)
+		return pfw_error_set(err, errno, "%s: %s", path,
+				     strerror(errno));
+	rc = pfw_report_html(r, f, err);
+	if (fclose(f) && !rc)
+		rc = pfw_error_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!rc)
+		printf("%s\n%s\n", r->advice.text, path);
+	return rc;
+}
+
+int pfw_cli_report(int argc, char **argv)
+{
+	struct pfw_registry *registry = NULL;
+	struct pfw_report *report = NULL;
+	struct pfw_error err = { 0 };
+	struct options o = { 0 };
+	int rc;
+
+	if (parse(&o, argc, argv)) {
+		fputs(usage, stderr);
+		return PFW_EXIT_CONFIG;
+	}
+	if (o.help) {
+		fputs(usage, stdout);
+		return PFW_EXIT_OK;
+	}
+	rc = pfw_registry_open(NULL, &registry, &err);
+	if (!rc)
+		rc = pfw_report_open(registry, o.dir, &report, &err);
+	if (!rc)
+		rc = o.text ? pfw_report_text(report, stdout) :
+			      write_page(&o, report, &err);
+	if (rc)
+		fprintf(stderr, "pipefw: %s\n", err.text);
+	pfw_report_close(report);
+	pfw_registry_close(registry);
+	return rc ? PFW_EXIT_DATA : PFW_EXIT_OK;
+}

@@ -1,0 +1,233 @@
+/*
+ * What would make the step shorter: every schedule that is installed, with one
+ * chunk a rank and more, simulated at the measured speed of each layer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/report.h"
+
+#define MAX_CHUNKS 4u
+/* Less than this is not worth a change, and less than what is measured. */
+#define WORTH 0.01
+
+/* Costs of the stages of another cut of the model. */
+struct cut {
+	struct pfw_model *model;
+	int64_t *forward, *input, *weight;
+};
+
+static void close_cut(struct cut *c)
+{
+	pfw_model_close(c->model);
+	free(c->forward);
+	free(c->input);
+	free(c->weight);
+}
+
+static uint32_t stage_of_layer(const struct pfw_model *model, uint32_t layer)
+{
+	uint32_t s = 0;
+
+	while (s + 1 < model->n_stages &&
+	       layer >= model->stages[s].first_layer + model->stages[s].n_layers)
+		s++;
+	return s;
+}
+
+static double ratio(double part, double whole)
+{
+	return whole > 0 ? part / whole : 0;
+}
+
+/* A layer's share of its measured stage, by work; a backward that was measured
+ * whole is split by work too. */
+static void add_layer(const struct pfw_report *r, uint32_t layer,
+		      struct cut *c, uint32_t to)
+{
+	uint32_t from = stage_of_layer(r->model, layer);
+	const struct pfw_model_stage *s = &r->model->stages[from];
+	const struct pfw_layer *l = &r->model->layers[layer];
+	double back = (double)(r->input[from] + r->weight[from]);
+	double work = s->flops_input + s->flops_weight;
+
+	c->forward[to] += (int64_t)((double)r->forward[from] *
+				    ratio(l->flops_forward, s->flops_forward));
+	c->input[to] += (int64_t)(back * ratio(l->flops_input, work));
+	c->weight[to] += (int64_t)(back * ratio(l->flops_weight, work));
+}
+
+static int open_cut(const struct pfw_report *r, uint32_t chunks, struct cut *c,
+		    struct pfw_error *err)
+{
+	uint32_t n = r->program->ranks * chunks;
+	int rc;
+
+	memset(c, 0, sizeof(*c));
+	rc = pfw_model_open(r->cfg->model.plugin, r->cfg->model.values,
+			    &r->model->shape, n, NULL, &c->model, err);
+	if (rc)
+		return rc;
+	c->forward = calloc(n, sizeof(*c->forward));
+	c->input = calloc(n, sizeof(*c->input));
+	c->weight = calloc(n, sizeof(*c->weight));
+	if (!c->forward || !c->input || !c->weight) {
+		close_cut(c);
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	}
+	for (uint32_t l = 0; l < c->model->n_layers; l++)
+		add_layer(r, l, c, stage_of_layer(c->model, l));
+	return 0;
+}
+
+static int simulate(const struct pfw_report *r, const struct pfw_loaded *schedule,
+		    const struct pfw_values *values, uint32_t chunks,
+		    const struct cut *c, struct pfw_simulation **out,
+		    struct pfw_error *err)
+{
+	struct pfw_costs costs = { sizeof(costs), c->forward, c->input,
+				   c->weight, r->hop };
+	struct pfw_shape shape = {
+		.size = sizeof(shape),
+		.ranks = r->program->ranks,
+		.chunks = chunks,
+		.microbatches = r->program->microbatches,
+		.costs = &costs,
+	};
+	struct pfw_compile how = { .costs = &costs };
+	struct pfw_schedule_plan *plan;
+	struct pfw_program *program;
+	int rc = pfw_schedule_plan_make(schedule, values, &shape, &plan, err);
+
+	if (rc)
+		return rc;
+	how.plan = plan;
+	rc = pfw_program_compile(&how, &program, err);
+	if (!rc) {
+		rc = pfw_simulate(&how, program, out, err);
+		pfw_program_free(program);
+	}
+	pfw_schedule_plan_free(plan);
+	return rc;
+}
+
+static double peak_share(const struct pfw_simulation *sim)
+{
+	uint32_t most = 0;
+
+	for (uint32_t k = 0; k < sim->ranks; k++)
+		if (sim->rank[k].peak > most)
+			most = sim->rank[k].peak;
+	return (double)most / sim->chunks;
+}
+
+/* Better than what was found so far? */
+static void consider(struct pfw_report *r, const char *schedule, uint32_t chunks,
+		     const struct pfw_simulation *sim)
+{
+	double gain = 1 - (double)sim->step_time /
+			  (double)r->predicted->step_time;
+
+	if (gain <= r->advice.gain || gain < WORTH)
+		return;
+	r->advice.found = 1;
+	r->advice.gain = gain;
+	r->advice.chunks = chunks;
+	snprintf(r->advice.schedule, sizeof(r->advice.schedule), "%s", schedule);
+	snprintf(r->advice.text, sizeof(r->advice.text),
+		 "schedule %s with %u chunk%s a rank would make the step %.0f %% "
+		 "shorter (activations at the peak: %.2g in place of %.2g "
+		 "micro-batches of a rank): --set pipeline.schedule=%s --set "
+		 "pipeline.chunks=%u",
+		 schedule, chunks, chunks == 1 ? "" : "s", 100 * gain,
+		 peak_share(sim), peak_share(r->predicted), schedule, chunks);
+}
+
+static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)
+{
+	return entry->kind == PFW_KIND_SCHEDULE && entry->loaded &&
+	       !(r->cfg->pipeline.layout);
+}
+
+static void try_schedule(struct pfw_report *r, const struct pfw_loaded *schedule,
+			 uint32_t chunks, const struct cut *c)
+{
+	const struct pfw_schedule_ops *ops = &schedule->ops.schedule;
+	struct pfw_simulation *sim;
+	struct pfw_values *values;
+
+	if (chunks > 1 && ops->flags & PFW_SCHEDULE_ONE_CHUNK)
+		return;
+	if (ops->flags & PFW_SCHEDULE_SPLITS &&
+	    !(r->model->ops->flags & PFW_STAGE_SPLITS))
+		return;
+	if (pfw_values_from_texts(schedule->info.options,
+				  schedule->info.n_options, schedule->info.name,
+				  NULL, 0, &values, NULL))
+		return;
+	/* A schedule that cannot take this shape is no candidate. */
+	if (!simulate(r, schedule, values, chunks, c, &sim, NULL)) {
+		consider(r, schedule->info.name, chunks, sim);
+		pfw_simulation_free(sim);
+	}
+	pfw_values_free(values);
+}
+
+/* "rank 0 waits 11 % of the step for rank 1: " */
+static void worst_wait(const struct pfw_report *r, char *buf, size_t len)
+{
+	uint32_t who = 0, whom = 0;
+	double most = 0;
+
+	for (uint32_t k = 0; k < r->program->ranks; k++)
+		for (uint32_t q = 0; q < r->program->ranks; q++)
+			if (r->rank[k].waits[q] > most) {
+				most = r->rank[k].waits[q];
+				who = k;
+				whom = q;
+			}
+	buf[0] = 0;
+	if (most > WORTH * r->window)
+		snprintf(buf, len, "rank %u waits %.0f %% of the step for rank "
+			 "%u: ", who, 100 * most / r->window, whom);
+}
+
+static void phrase(struct pfw_report *r)
+{
+	char wait[96], text[sizeof(r->advice.text)];
+
+	worst_wait(r, wait, sizeof(wait));
+	if (!r->advice.found)
+		snprintf(r->advice.text, sizeof(r->advice.text),
+			 "no schedule that is installed would make the step more "
+			 "than 1 %% shorter; more micro-batches would");
+	memcpy(text, r->advice.text, sizeof(text));
+	snprintf(r->advice.text, sizeof(r->advice.text), "%s%.400s", wait, text);
+}
+
+int pfw_report_advise(struct pfw_report *r, struct pfw_registry *registry,
+		      struct pfw_error *err)
+{
+	struct pfw_listed *list;
+	size_t n;
+	int rc = pfw_registry_list(registry, &list, &n, err);
+
+	if (rc)
+		return rc;
+	for (uint32_t v = 1; v <= MAX_CHUNKS; v++) {
+		struct cut c;
+
+		/* Fewer layers than stages: more chunks have no use either. */
+		if (open_cut(r, v, &c, NULL))
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (is_choice(r, &list[i]))
+				try_schedule(r, list[i].loaded, v, &c);
+		close_cut(&c);
+	}
+	pfw_listed_free(list, n);
+	phrase(r);
+	return 0;
+}
