@@ -14,6 +14,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "run", "FILE", "trains what a config file describes", pfw_cli_run },
+	{ "report", "DIR", "a traced run beside its prediction, and what would "
+	  "make it faster", pfw_cli_report },
 	{ "generate", "DIR", "text from a saved model", pfw_cli_generate },
 	{ "schedule", "NAME -p P -m M", "a schedule's timeline and figures",
 	  pfw_cli_schedule },

@@ -11,8 +11,8 @@
 
 static const char usage[] =
 	"usage: pipefw report DIR [option]...\n"
-	"Compares a run that was made with --trace with what was predicted, says\n"
-	"where each rank's time went and what would make the step shorter.\n"
+	"Compares a traced run with what was predicted, says where each rank's\n"
+	"time went and what would make the step shorter.\n"
 	"  --format html|text  html (default): writes DIR/report.html; text: prints\n"
 	"  --out FILE          the page's file in place of DIR/report.html\n"
 	"  --help              this text\n";

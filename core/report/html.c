@@ -18,7 +18,7 @@ static const char style[] =
 	"padding:0 1rem;color:#222;background:#fff}\n"
 	"h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}\n"
 	"table{border-collapse:collapse}\n"
-	"th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}\n"
+	"th,td{white-space:nowrap;padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}\n"
 	"th:first-child,td:first-child{text-align:left}\n"
 	".advice{padding:.8rem 1rem;background:#eef5ff;border-left:4px solid #4a86d8}\n"
 	".timeline{overflow-x:auto;border:1px solid #ddd;margin:.3rem 0 1rem}\n"

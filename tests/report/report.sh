@@ -1,0 +1,60 @@
+#!/bin/sh
+# A traced run, its report, and its advice: what it says is tried, and the step
+# must change with the right sign.  Times are those of sleeping layers, so that a
+# busy machine makes them longer but not others than they are.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+cat >"$dir/run.cfg" <<EOF
+run = { steps = 12; out = "$dir/before"; };
+model = { stage = "synthetic"; layers = 8; forward_us = [2000.0];
+	input_us = [2000.0]; weight_us = [2000.0]; bytes = 4096; };
+pipeline = { schedule = "1f1b"; ranks = 4; microbatches = 4;
+	microbatch_size = 1; };
+transport = "shm";
+EOF
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+# Median step of a run, without the first.
+step_of() {
+	sed -n 's/.*"event":"step".*"step_s":\([0-9.e-]*\).*/\1/p' \
+		"$1/events.jsonl" | sed 1d | sort -g | sed -n 6p
+}
+
+pipefw report "$dir" 2>"$dir/err" && fail "a report of nothing"
+
+pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json"
+pipefw report "$dir/before" --format text >"$dir/text"
+cat "$dir/text"
+grep -q '^bubble .* % .* %$' "$dir/text" || fail "no bubbles side by side"
+grep -q '^rank 0 waits .* for rank 1: schedule .* shorter' "$dir/text" ||
+	fail "no advice"
+schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\) .*/\1/p' "$dir/text")
+chunks=$(sed -n 's/.*pipeline.chunks=\([0-9]*\)$/\1/p' "$dir/text")
+
+pipefw run "$dir/run.cfg" --quiet --out "$dir/after" \
+	--set "pipeline.schedule=$schedule" --set "pipeline.chunks=$chunks"
+before=$(step_of "$dir/before")
+after=$(step_of "$dir/after")
+echo "step before $before s, with $schedule and $chunks chunks $after s"
+awk "BEGIN { exit !($after < $before) }" || fail "the step is not shorter"
+
+pipefw report "$dir/before" >"$dir/said"
+grep -q "$dir/before/report.html" "$dir/said" || fail "where is the page?"
+grep -c '<svg' "$dir/before/report.html" | grep -qx 2 ||
+	fail "predicted and measured are not both drawn"
+grep 'http' "$dir/before/report.html" | grep -v 'www.w3.org/2000/svg' &&
+	fail "the page wants the network"
+
+# A trace that was cut is refused by line, not read as something else.
+head -c 3000 "$dir/before/trace/rank-2.tsv" >"$dir/cut"
+cp "$dir/cut" "$dir/before/trace/rank-2.tsv"
+pipefw report "$dir/before" --format text >"$dir/out" 2>"$dir/err" &&
+	fail "a cut trace was read"
+grep -q 'rank-2.tsv:[0-9]*: the file ends in the middle' "$dir/err" ||
+	fail "$(cat "$dir/err")"
