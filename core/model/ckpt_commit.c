@@ -99,7 +99,10 @@ static int is_whole(const char *run_dir, uint64_t step)
 	       !pfw_ckpt_check(path, &state, NULL);
 }
 
-/** Keeps @p step and a whole one besides: @p before, or the newest. */
+/**
+ * Keeps @p step and a whole one besides: @p before, or the newest.  Where none
+ * is known to be whole, nothing is removed.
+ */
 static void prune(const char *run_dir, uint64_t step, const uint64_t *before)
 {
 	uint64_t *steps, keep = step;
@@ -113,7 +116,7 @@ static void prune(const char *run_dir, uint64_t step, const uint64_t *before)
 	for (size_t i = 0; i < n && keep == step; i++)
 		if (steps[i] != step && is_whole(run_dir, steps[i]))
 			keep = steps[i];
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && keep != step; i++)
 		if (steps[i] != step && steps[i] != keep &&
 		    !pfw_ckpt_path(path, run_dir, steps[i], "", NULL))
 			retire(path);

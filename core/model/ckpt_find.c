@@ -103,19 +103,29 @@ static int find_other(const char *run_dir, const uint64_t *latest,
 	return rc ? -why->code : 0;
 }
 
+/** Not the checkpoint's fault: another would be read no better. */
+static int is_ours(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
+}
+
 int pfw_ckpt_find(const char *run_dir, char path[PATH_MAX],
 		  struct pfw_ckpt_state *state, char *note, size_t note_len,
 		  struct pfw_error *err)
 {
 	struct pfw_error why;
 	uint64_t latest;
+	int rc;
 
 	if (!pfw_ckpt_latest(run_dir, &latest)) {
 		pfw_error_set(&why, ENOENT, "latest points to none");
 		return find_other(run_dir, NULL, &why, path, state, note,
 				  note_len, err);
 	}
-	if (try_step(run_dir, latest, path, state, &why))
+	rc = try_step(run_dir, latest, path, state, &why);
+	if (is_ours(rc))
+		return pfw_error_set(err, -rc, "%s", why.text);
+	if (rc)
 		return find_other(run_dir, &latest, &why, path, state, note,
 				  note_len, err);
 	note[0] = '\0';
