@@ -35,8 +35,24 @@ mkdir "$tmp/run"
 "$grads" new "$tmp/run" layers=3 heads=4 hidden=64 context=48 vocab=301
 both "$tmp/run/model"
 
+# start MODEL: a run that begins with it and learns nothing ends with it
+start() {
+	cat >"$tmp/start.cfg" <<-END
+	run = { steps = 1; out = "started"; init = "$1"; };
+	model = { stage = "gpt2"; };
+	pipeline = { schedule = "1f1b"; ranks = 2; microbatches = 2;
+		     microbatch_size = 1; };
+	optimizer = { lr = 0.0; min_lr = 0.0; weight_decay = 0.0; };
+	data = { train = "text"; tokenizer = "byte"; };
+	END
+	pipefw run "$tmp/start.cfg" --overwrite --quiet
+	$compare same "$1" "$tmp/started/model"
+}
+
+cat "$srcdir"/core/model/*.c >"$tmp/text"
 $compare make "$tmp/made"
 for form in single shards bare; do
 	echo "saved by transformers, $form:"
 	both "$tmp/made/$form"
+	start "$tmp/made/$form"
 done

@@ -3,6 +3,7 @@
 
 compare.py tokens FILE BATCH SEQ VOCAB        random tokens and targets
 compare.py make DIR                           models made by transformers
+compare.py same A B                           equal weights, to the bit
 compare.py check MODEL TOKENS BATCH SEQ OURS  loss and gradients of both
 """
 import sys
@@ -47,6 +48,11 @@ def load_model(folder):
     return model.float().eval()
 
 
+def same(one, other):
+    one, other = (load_model(m).state_dict() for m in (one, other))
+    sys.exit(any(not torch.equal(one[name], other[name]) for name in one))
+
+
 def normalised_error(ours, theirs):
     difference = (ours.double() - theirs.double()).norm()
     return float(difference / theirs.double().norm())
@@ -77,5 +83,6 @@ def check(folder, tokens_path, batch, seq, ours_path):
 
 
 if __name__ == "__main__":
-    actions = {"tokens": make_tokens, "make": make_models, "check": check}
+    actions = {"tokens": make_tokens, "make": make_models, "same": same,
+               "check": check}
     actions[sys.argv[1]](*sys.argv[2:])
