@@ -23,15 +23,17 @@ const char pfw_schedule_usage[] =
 "  --cost F=1,I=1,W=1         times of all layers of a rank: forward, and the\n"
 "                             gradients of inputs and of weights; as multiples of\n"
 "                             a unit, or with ns, us, ms or s\n"
-"  --hop TIME                 from the end of a stage to its output's arrival\n"
+"  --hop LATENCY[,BANDWIDTH]  from the end of a stage to its output's arrival;\n"
+"                             a bandwidth such as 200Gb/s or 25GB/s wants --bytes\n"
+"  --bytes N                  of a message, as in 8MiB\n"
 "  --memory-cap N             most micro-batches of a stage that a rank may keep\n"
 "  --format FORMAT            text, csv (PyTorch's, compute only), json, svg or\n"
 "                             trace (for Perfetto); text or json for compare\n"
 "  --header                   csv begins with comment lines of our own\n";
 
 enum {
-	OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_CAP,
-	OPT_HELP,
+	OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_BYTES,
+	OPT_CAP, OPT_HELP,
 };
 
 static int take_count(const char *what, const char *text, uint32_t *out,
@@ -50,31 +52,81 @@ static int take_count(const char *what, const char *text, uint32_t *out,
 	return 0;
 }
 
+struct unit {
+	const char *word;
+	double factor;
+};
+
+/*
+ * A number and one of these units ("" among them: or none).  *used is that
+ * unit's place.
+ */
+static int take_quantity(const char *text, size_t len, const struct unit *units,
+			 double *out, size_t *used)
+{
+	char word[64], *end;
+	double n;
+
+	snprintf(word, sizeof(word), "%.*s", (int)(len < 63 ? len : 63), text);
+	n = strtod(word, &end);
+	if (end == word || !isfinite(n) || n < 0)
+		return -EINVAL;
+	for (size_t i = 0; units[i].word; i++) {
+		if (strcmp(end, units[i].word))
+			continue;
+		*out = n * units[i].factor;
+		*used = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* "1.5", or "30us"; a suffix makes milliseconds the unit of everything. */
 static int take_time(const char *what, const char *text, size_t len,
 		     double *out, int *real, struct pfw_error *err)
 {
-	static const struct {
-		const char *word;
-		double ms;
-	} units[] = { { "ns", 1e-6 }, { "us", 1e-3 }, { "ms", 1 }, { "s", 1e3 } };
-	char word[64], *end;
-	double t = -1;
+	static const struct unit units[] = {
+		{ "", 1 }, { "ns", 1e-6 }, { "us", 1e-3 }, { "ms", 1 },
+		{ "s", 1e3 }, { NULL, 0 },
+	};
+	size_t used;
 
-	snprintf(word, sizeof(word), "%.*s", (int)(len < 63 ? len : 63), text);
-	t = strtod(word, &end);
-	for (size_t i = 0; end != word && *end && i < 4; i++) {
-		if (strcmp(end, units[i].word))
-			continue;
-		t *= units[i].ms;
-		*real = 1;
-		end += strlen(end);
-	}
-	if (end == word || *end || !isfinite(t) || t < 0 || t > 1e6)
+	if (take_quantity(text, len, units, out, &used) || *out > 1e6)
 		return pfw_error_set(err, EINVAL, "%s must be a time such as "
-				     "1.5 or 30us, found \"%s\"", what, word);
-	*out = t;
+				     "1.5 or 30us, found \"%.*s\"", what,
+				     (int)(len < 63 ? len : 63), text);
+	*real |= used > 0;
 	return 0;
+}
+
+/* In bytes a millisecond. */
+static int take_bandwidth(const char *text, double *out, struct pfw_error *err)
+{
+	static const struct unit units[] = {
+		{ "Gb/s", 1e6 / 8 }, { "GB/s", 1e6 }, { "Mb/s", 1e3 / 8 },
+		{ "MB/s", 1e3 }, { NULL, 0 },
+	};
+	size_t used;
+
+	if (!take_quantity(text, strlen(text), units, out, &used) && *out > 0)
+		return 0;
+	return pfw_error_set(err, EINVAL, "a bandwidth is written as 200Gb/s or "
+			     "25GB/s, found \"%.63s\"", text);
+}
+
+static int take_bytes(const char *text, double *out, struct pfw_error *err)
+{
+	static const struct unit units[] = {
+		{ "", 1 }, { "KiB", 1024 }, { "MiB", 1048576 },
+		{ "GiB", 1073741824 }, { "kB", 1e3 }, { "MB", 1e6 },
+		{ "GB", 1e9 }, { NULL, 0 },
+	};
+	size_t used;
+
+	if (!take_quantity(text, strlen(text), units, out, &used) && *out < 1e15)
+		return 0;
+	return pfw_error_set(err, EINVAL, "--bytes must be a size such as 8MiB, "
+			     "found \"%.63s\"", text);
 }
 
 /* "F=1,I=1.2,W=0.8", any of them, any order. */
@@ -100,9 +152,17 @@ static int take_costs(const char *text, struct pfw_schedule_args *args,
 	return 0;
 }
 
+/* What makes the time of a message, once both are known. */
+struct link {
+	double bandwidth; /* bytes a ms; 0: no limit */
+	double bytes;
+};
+
 static int take_option(int option, struct pfw_schedule_args *args, int *real,
-		       struct pfw_error *err)
+		       struct link *link, struct pfw_error *err)
 {
+	size_t len;
+
 	switch (option) {
 	case 'p':
 		return take_count("-p (ranks)", optarg, &args->ranks, err);
@@ -128,8 +188,13 @@ static int take_option(int option, struct pfw_schedule_args *args, int *real,
 		return take_costs(optarg, args, real, err);
 	case OPT_HOP:
 		args->costs_given = 1;
-		return take_time("--hop", optarg, strlen(optarg), &args->hop,
-				 real, err);
+		len = strcspn(optarg, ",");
+		if (optarg[len] &&
+		    take_bandwidth(optarg + len + 1, &link->bandwidth, err))
+			return -EINVAL;
+		return take_time("--hop", optarg, len, &args->hop, real, err);
+	case OPT_BYTES:
+		return take_bytes(optarg, &link->bytes, err);
 	case OPT_HEADER:
 		args->header = 1;
 		return 0;
@@ -225,6 +290,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		{ "header", no_argument, NULL, OPT_HEADER },
 		{ "cost", required_argument, NULL, OPT_COST },
 		{ "hop", required_argument, NULL, OPT_HOP },
+		{ "bytes", required_argument, NULL, OPT_BYTES },
 		{ "memory-cap", required_argument, NULL, OPT_CAP },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ NULL, 0, NULL, 0 },
@@ -234,6 +300,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		.forward = 1, .input = 1, .weight = 1,
 		.unit_name = "F",
 	};
+	struct link link = { 0 };
 	int option, real = 0, rc;
 
 	optind = 0; /* starts anew, with glibc and musl */
@@ -243,7 +310,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 			return pfw_error_set(err, EINVAL, "\"%s\" is no option, "
 					     "or wants a value",
 					     argv[optind - 1]);
-		rc = take_option(option, &args, &real, err);
+		rc = take_option(option, &args, &real, &link, err);
 		if (rc)
 			return rc;
 	}
@@ -254,8 +321,15 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		rc = check_shape(&args, err);
 	if (!rc)
 		rc = check_format(&args, err);
+	if (!rc && !(link.bandwidth > 0) != !(link.bytes > 0))
+		rc = pfw_error_set(err, EINVAL, "a bandwidth (--hop LATENCY,"
+				   "BANDWIDTH) and --bytes are given together");
 	if (rc)
 		return rc;
+	if (link.bandwidth > 0) {
+		args.message = link.bytes / link.bandwidth;
+		real = 1;
+	}
 	args.real_time = real;
 	if (real || args.forward != 1)
 		args.unit_name = real ? "ms" : "units";

@@ -26,7 +26,7 @@ struct pfw_schedule_args {
 	int header; /**< of our own, in csv */
 	int help;
 	/* Of a full rank's layers, in `unit_name`. */
-	double forward, input, weight, hop;
+	double forward, input, weight, hop, message;
 	int costs_given; /**< --cost or --hop */
 	int real_time;   /**< they have a unit of time */
 	const char *unit_name; /**< "F", "units" or "ms" */

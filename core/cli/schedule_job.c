@@ -46,6 +46,7 @@ static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
 		.input = job->durations + n,
 		.weight = job->durations + 2 * n,
 		.hop = (int64_t)(args->hop * job->unit + 0.5),
+		.message = (int64_t)(args->message * job->unit + 0.5),
 	};
 	return 0;
 }

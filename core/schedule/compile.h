@@ -54,7 +54,8 @@ struct pfw_lowered {
 /** Durations, nanoseconds. */
 struct pfw_durations {
 	int64_t *of[PFW_BACKWARD_WEIGHT + 1]; /**< [type][stage] */
-	int64_t hop;
+	int64_t hop;     /**< latency */
+	int64_t message; /**< a message has its channel for itself so long */
 };
 
 /** One transfer order: a message may start when it is first of all its queues. */
@@ -82,6 +83,7 @@ struct pfw_pass {
 	int64_t *released; /**< [n_messages], by number of release; -1: never */
 	uint32_t *next;    /**< [ranks]: node it has come to */
 	int64_t *clock;    /**< [ranks]: end of its last node */
+	int64_t *busy;     /**< [n_lanes]: until when, with its last message */
 	uint32_t *ready;   /**< ring of ranks to look at */
 	unsigned char *queued; /**< [ranks]: is in the ring */
 	uint32_t ring_first, ring_n;

@@ -37,7 +37,7 @@ static double total(const struct pfw_durations *d, uint32_t stages, uint32_t m)
 
 	for (uint32_t s = 0; s < stages; s++)
 		sum += (double)d->of[PFW_FORWARD][s] +
-		       (double)d->of[PFW_BACKWARD][s] + 2.0 * (double)d->hop;
+		       (double)d->of[PFW_BACKWARD][s] + 2.0 * (double)(d->hop + d->message);
 	return sum * m;
 }
 
@@ -45,14 +45,18 @@ int pfw_durations_make(const struct pfw_schedule_plan *plan,
 		       const struct pfw_costs *costs, struct pfw_durations *out,
 		       struct pfw_error *err)
 {
-	struct pfw_durations d = { .hop = costs ? costs->hop : DEFAULT_HOP_NS };
+	struct pfw_durations d = {
+		.hop = costs ? costs->hop : DEFAULT_HOP_NS,
+		.message = costs ? costs->message : 0,
+	};
 	uint32_t n = plan->stages, v = plan->chunks;
 	int rc = 0;
 
-	if (d.hop < 0 || d.hop > MAX_NS)
-		return pfw_error_set(err, EINVAL, "a hop of %lld ns; it must be "
-				     "at least 0 and at most a day",
-				     (long long)d.hop);
+	if (d.hop < 0 || d.hop > MAX_NS || d.message < 0 || d.message > MAX_NS)
+		return pfw_error_set(err, EINVAL, "a hop of %lld ns and %lld ns "
+				     "for a message; each must be at least 0 and "
+				     "at most a day", (long long)d.hop,
+				     (long long)d.message);
 	for (uint32_t t = PFW_FORWARD; t <= PFW_BACKWARD_WEIGHT && !rc; t++) {
 		d.of[t] = malloc(n * sizeof(*d.of[t]));
 		if (!d.of[t])

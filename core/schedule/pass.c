@@ -68,7 +68,7 @@ static void advance(struct pfw_pass *p, uint32_t queue)
 			return;
 		when = later(when, q->free_at[i]);
 	}
-	when += p->cost->hop;
+	when += p->cost->hop + p->cost->message;
 	arrive(p, message, when);
 	for (int e = 0; e < 2; e++) {
 		uint32_t i = q->queue_of[e][message];
@@ -93,6 +93,15 @@ static void drain(struct pfw_pass *p, uint32_t message)
 		advance(p, q->stack[--q->n_stack]);
 }
 
+/* One after the other, each as long as the channel takes for its bytes. */
+static void send(struct pfw_pass *p, uint32_t message, int64_t made)
+{
+	int64_t *busy = &p->busy[p->low->lane_of[message]];
+
+	*busy = later(made, *busy) + p->cost->message;
+	arrive(p, message, *busy + p->cost->hop);
+}
+
 static void finish(struct pfw_pass *p, const struct pfw_node *node, int64_t end)
 {
 	const struct pfw_lowered *low = p->low;
@@ -107,7 +116,7 @@ static void finish(struct pfw_pass *p, const struct pfw_node *node, int64_t end)
 		else if (p->queues)
 			drain(p, node->make);
 		else
-			arrive(p, node->make, end + p->cost->hop);
+			send(p, node->make, end);
 	}
 	for (int i = 0; i < 2; i++) {
 		uint32_t number = node->release[i];
@@ -159,6 +168,7 @@ static void reset(struct pfw_pass *p, const uint32_t *n_slots)
 	memset(p->start, 0xff, low->n_nodes * sizeof(*p->start));
 	memset(p->arrival, 0xff, low->n_messages * sizeof(*p->arrival));
 	memset(p->released, 0xff, low->n_messages * sizeof(*p->released));
+	memset(p->busy, 0, low->n_lanes * sizeof(*p->busy));
 	for (uint32_t r = 0; r < low->plan->ranks; r++) {
 		p->next[r] = low->first[r];
 		p->clock[r] = 0;
@@ -208,10 +218,11 @@ int pfw_pass_init(struct pfw_pass *p, const struct pfw_lowered *low,
 	p->released = malloc(((size_t)low->n_messages + 1) * sizeof(*p->released));
 	p->next = malloc(ranks * sizeof(*p->next));
 	p->clock = malloc(ranks * sizeof(*p->clock));
+	p->busy = malloc(((size_t)low->n_lanes + 1) * sizeof(*p->busy));
 	p->ready = malloc(ranks * sizeof(*p->ready));
 	p->queued = malloc(ranks);
 	if (p->start && p->end && p->arrival && p->released && p->next &&
-	    p->clock && p->ready && p->queued)
+	    p->clock && p->busy && p->ready && p->queued)
 		return 0;
 	pfw_pass_clear(p);
 	return pfw_error_set(err, ENOMEM, "no memory to play %u actions",
@@ -222,6 +233,7 @@ void pfw_pass_clear(struct pfw_pass *p)
 {
 	free(p->queued);
 	free(p->ready);
+	free(p->busy);
 	free(p->clock);
 	free(p->next);
 	free(p->released);

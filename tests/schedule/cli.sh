@@ -76,6 +76,12 @@ refused 2 'found "G=1"' gpipe -p 2 -m 2 --cost F=1,G=1
 refused 2 'one schedule at a time' gpipe 1f1b -p 2 -m 2
 refused 3 'there is no schedule "gpip"' gpip -p 2 -m 2
 
+same "a hop of 1 ms and 1 ms a message" "step         13 ms" \
+	"$(./pipefw schedule 1f1b -p 2 -m 2 --cost F=1ms,I=1ms,W=1ms \
+		--hop 1ms,1MB/s --bytes 1kB | sed -n 's/^\(step .* ms\);.*/\1/p')"
+refused 2 'given together' gpipe -p 2 -m 2 --hop 1us,1GB/s
+refused 2 'written as 200Gb/s' gpipe -p 2 -m 2 --hop 1us,fast --bytes 1
+
 # compare: the fastest first, single-chunk schedules marked, refusals below.
 ./pipefw schedule compare 1f1b zbv interleaved -p 4 -m 9 >"$tmp/table"
 same "rows of compare" "zbv 1f1b*" \

@@ -288,6 +288,23 @@ static void by_force(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
+/* Messages of 4 on one channel: the k-th arrives at 1 + 4*(k+1), and back. */
+static void bandwidth(void)
+{
+	struct kit_shape k = { "gpipe", 2, 1, 4, 0 };
+	struct pfw_schedule_plan *plan = kit_plan(&k, NULL);
+	struct pfw_costs costs = kit_costs(0);
+	struct pfw_simulation *sim;
+
+	costs.message = 4;
+	sim = simulate(plan, &costs, NULL);
+	CU_ASSERT_EQUAL(sim->actions[sim->rank[1].first].start, 5);
+	CU_ASSERT_EQUAL(sim->actions[sim->rank[1].first + 3].start, 17);
+	CU_ASSERT_EQUAL(sim->step_time, 20 + 4 * 4 + 2);
+	pfw_simulation_free(sim);
+	pfw_schedule_plan_free(plan);
+}
+
 /* A longest chain: each begins when what it waited for had arrived. */
 static void critical_path(void)
 {
@@ -366,6 +383,7 @@ static void spans(void)
 static const struct unit_test tests[] = {
 	{ "closed forms up to p=16, v=4, m=64", closed_forms },
 	{ "a brute-force simulator agrees", by_force },
+	{ "messages share a channel's bandwidth", bandwidth },
 	{ "the critical path is a chain to the end", critical_path },
 	{ "waits add up to what is idle", waits_add_up },
 	{ "spans without a bubble", spans },
