@@ -87,8 +87,13 @@ static int simulate(const struct pfw_report *r, const struct pfw_loaded *schedul
 		    const struct cut *c, struct pfw_simulation **out,
 		    struct pfw_error *err)
 {
-	struct pfw_costs costs = { sizeof(costs), c->forward, c->input,
-				   c->weight, r->hop };
+	struct pfw_costs costs = {
+		.size = sizeof(costs),
+		.forward = c->forward,
+		.input = c->input,
+		.weight = c->weight,
+		.hop = r->hop,
+	};
 	struct pfw_shape shape = {
 		.size = sizeof(shape),
 		.ranks = r->program->ranks,
