@@ -6,8 +6,9 @@
 
 #include <pipefw/device.h>
 
-/** Floats of scratch that each queue has for panels and tiles. */
-#define CPU_SCRATCH ((size_t)1 << 20)
+/** Floats of scratch that each queue has for panels and tiles; what no kernel
+ *  touches takes no memory. */
+#define CPU_SCRATCH ((size_t)1 << 22)
 
 /** The kernels of one instruction set, by policy and by who multiplies. */
 struct cpu_isa {

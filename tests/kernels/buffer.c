@@ -143,6 +143,18 @@ struct buf buf_random(struct path *p, size_t n, uint32_t dtype, double scale)
 	return b;
 }
 
+struct buf buf_coarse(struct path *p, size_t n, uint32_t dtype, double scale)
+{
+	double *v = doubles(n);
+	struct buf b;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (random_below(255) - 127.0) / 128.0 * scale;
+	b = buf_from(p, n, dtype, v);
+	free(v);
+	return b;
+}
+
 struct buf buf_poison(struct path *p, size_t n, uint32_t dtype)
 {
 	double *v = doubles(n);

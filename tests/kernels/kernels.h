@@ -42,6 +42,9 @@ uint32_t random_below(uint32_t n);
 
 /** Random values of this size. */
 struct buf buf_random(struct path *p, size_t n, uint32_t dtype, double scale);
+/** Random values of few bits, so that bf16 holds them; @p scale is a power of
+ *  two. */
+struct buf buf_coarse(struct path *p, size_t n, uint32_t dtype, double scale);
 /** NaN everywhere (integers: -1). */
 struct buf buf_poison(struct path *p, size_t n, uint32_t dtype);
 /** These values. */

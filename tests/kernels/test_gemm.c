@@ -114,20 +114,6 @@ static void note_gelu(struct path *p, const struct buf *x, struct buf *aux)
 	free(zero);
 }
 
-/* Random values, of few bits unless @p fine. */
-static struct buf operand(struct path *p, size_t n, double scale, int fine)
-{
-	double *v = doubles(n);
-	struct buf b;
-
-	for (size_t i = 0; i < n; i++)
-		v[i] = fine ? random_uniform() * scale
-			    : (random_below(255) - 127.0) / 128.0 * scale;
-	b = buf_from(p, n, p->props.act_dtype, v);
-	free(v);
-	return b;
-}
-
 struct shape {
 	uint32_t m, n, k;
 };
@@ -149,8 +135,10 @@ static void check_one(struct path *p, uint32_t kind, uint32_t steps,
 
 	while (scale * scale * s.k > 4.0) /* a power of two: exact */
 		scale /= 2.0;
-	t.a = operand(p, (size_t)s.m * s.k, scale, t.fine);
-	t.b = operand(p, (size_t)s.n * s.k, 1.0, t.fine);
+	t.a = t.fine ? buf_random(p, (size_t)s.m * s.k, act, scale)
+		     : buf_coarse(p, (size_t)s.m * s.k, act, scale);
+	t.b = t.fine ? buf_random(p, (size_t)s.n * s.k, act, 1.0)
+		     : buf_coarse(p, (size_t)s.n * s.k, act, 1.0);
 	t.bias = buf_random(p, s.n, PFW_F32, 1.0);
 	t.residual = buf_random(p, mn, act, 1.0);
 	t.x = buf_random(p, mn, act, 3.0);

@@ -52,6 +52,9 @@ struct amx_place {
 void amx_finish(const struct pfw_gemm *g, const struct amx_place *at,
 		uint32_t steps, const float *sums);
 
+/** Sequences too long for the scratch go the AVX-512 way, in fp32. */
+void amx_attention_forward(void *queue, const struct pfw_attention *a);
+void amx_attention_backward(void *queue, const struct pfw_attention *a);
 void amx_gemm(void *queue, const struct pfw_gemm *g);
 size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols);
 void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,

@@ -10,9 +10,7 @@
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
  */
-#include "amx/amx.h"
-
-#include <immintrin.h>
+#include "amx/tiles.h"
 
 #define K_PASS 512                     /* 32 KiB of B */
 #define K_PART 4096                    /* k packed at a time */
@@ -45,54 +43,6 @@ static size_t chunk(size_t elements, size_t k)
 	return elements / (blocks(k) * BLOCK) / BLOCK * BLOCK;
 }
 
-static void configure(void)
-{
-	struct {
-		uint8_t palette, start_row, reserved[14];
-		uint16_t row_bytes[16];
-		uint8_t rows[16];
-	} c = { .palette = 1 };
-
-	for (int i = 0; i < 8; i++) {
-		c.row_bytes[i] = 64;
-		c.rows[i] = 16;
-	}
-	_tile_loadconfig(&c);
-}
-
-/* sums (+)= A times B over @p n steps. */
-static void multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
-		     int first)
-{
-	const size_t ld = BLOCK * sizeof(float);
-
-	if (first) {
-		_tile_zero(0);
-		_tile_zero(1);
-		_tile_zero(2);
-		_tile_zero(3);
-	} else {
-		_tile_loadd(0, sums, ld);
-		_tile_loadd(1, sums + 16, ld);
-		_tile_loadd(2, sums + 16 * BLOCK, ld);
-		_tile_loadd(3, sums + 16 * BLOCK + 16, ld);
-	}
-	for (size_t i = 0; i < n; i++, a += STEP, b += STEP) {
-		_tile_loadd(4, a, 64);
-		_tile_loadd(6, b, 64);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_loadd(7, b + TILE, 64);
-		_tile_dpbf16ps(1, 4, 7);
-		_tile_loadd(5, a + TILE, 64);
-		_tile_dpbf16ps(2, 5, 6);
-		_tile_dpbf16ps(3, 5, 7);
-	}
-	_tile_stored(0, sums, ld);
-	_tile_stored(1, sums + 16, ld);
-	_tile_stored(2, sums + 16 * BLOCK, ld);
-	_tile_stored(3, sums + 16 * BLOCK + 16, ld);
-}
-
 /* The packed rows by one block of columns from @p col, packed at @p b. */
 static void columns(const struct part *p, const bf16 *b, size_t col)
 {
@@ -110,8 +60,8 @@ static void columns(const struct part *p, const bf16 *b, size_t col)
 				.cols = least(BLOCK, p->g->n - col),
 			};
 
-			multiply(p->w->a + (i * kt + k) * STEP, b + k * STEP,
-				 n, sums, first);
+			tiles_multiply(p->w->a + (i * kt + k) * STEP,
+				       b + k * STEP, n, sums, first);
 			if (last)
 				amx_finish(p->g, &at, p->steps, sums);
 		}
@@ -209,8 +159,8 @@ static void block_by_block(struct part *p)
 					    p->k0 / BLOCK * STEP;
 				else
 					pack_b(p, col, at.cols);
-				multiply(p->w->a, b, blocks(p->k), sums,
-					 !p->k0);
+				tiles_multiply(p->w->a, b, blocks(p->k), sums,
+					       !p->k0);
 			}
 			amx_finish(g, &at, p->steps, sums);
 		}
@@ -248,8 +198,7 @@ void amx_gemm(void *queue, const struct pfw_gemm *g)
 
 	_Static_assert(sizeof(struct scratch) <= CPU_SCRATCH * sizeof(float),
 		       "scratch");
-	/* No tile state outlives a call: the kernel need not save it. */
-	configure();
+	tiles_configure();
 	run(&p);
 	_tile_release();
 }

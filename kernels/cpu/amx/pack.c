@@ -6,11 +6,7 @@
  * where k runs across them, two rows are interleaved into pairs, which is a
  * tile of B, and turned for A.
  */
-#include "amx/amx.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
+#include "amx/tiles.h"
 
 /* The mask of the first @p n of 16 lanes. */
 INLINE __mmask16 lanes(size_t n)
@@ -27,37 +23,6 @@ INLINE __m512i load(const float *x, size_t n)
 	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
-/* Turns a 16 x 16 matrix of 32-bit elements. */
-INLINE void turn(__m512i r[16])
-{
-	__m512i t[16];
-
-	for (int i = 0; i < 8; i++) {
-		t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-		t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-	}
-	for (int i = 0; i < 4; i++) {
-		__m512i *a = t + 4 * i, *b = r + 4 * i;
-
-		b[0] = _mm512_unpacklo_epi64(a[0], a[2]);
-		b[1] = _mm512_unpackhi_epi64(a[0], a[2]);
-		b[2] = _mm512_unpacklo_epi64(a[1], a[3]);
-		b[3] = _mm512_unpackhi_epi64(a[1], a[3]);
-	}
-	for (int i = 0; i < 4; i++) {
-		t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-		t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-		t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-		t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-	}
-	for (int i = 0; i < 4; i++) {
-		r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-		r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-		r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-		r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-	}
-}
-
 /* Rows @p row of a source along k into one tile. */
 INLINE void tile_along(bf16 *dst, const struct amx_source *s, size_t row,
 		       size_t k, const int turned)
@@ -69,7 +34,7 @@ INLINE void tile_along(bf16 *dst, const struct amx_source *s, size_t row,
 			       ? load(s->x + (row + i) * s->ld + k, s->k - k)
 			       : _mm512_setzero_si512();
 	if (turned)
-		turn(r);
+		tiles_turn(r);
 	for (int i = 0; i < 16; i++)
 		_mm512_store_si512(dst + 32 * i, r[i]);
 }
@@ -104,8 +69,8 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 		pairs(even, odd, &low[i], &high[i]);
 	}
 	if (turned) {
-		turn(low);
-		turn(high);
+		tiles_turn(low);
+		tiles_turn(high);
 	}
 	for (int i = 0; i < 16; i++) {
 		_mm512_store_si512(dst + 32 * i, low[i]);

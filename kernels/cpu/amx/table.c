@@ -1,4 +1,4 @@
-/* The kernels of a bf16 policy on AMX: products here, the rest as on AVX-512. */
+/* A bf16 policy on AMX: whatever multiplies is here, the rest as on AVX-512. */
 #include "amx/amx.h"
 #include "isa/isa.h"
 
@@ -12,8 +12,8 @@ const struct pfw_kernels cpu_amx_kernels = {
 	.embed_backward = ISA(embed_backward),
 	.layernorm_forward = ISA(layernorm_forward),
 	.layernorm_backward = ISA(layernorm_backward),
-	.attention_forward = ISA(attention_forward),
-	.attention_backward = ISA(attention_backward),
+	.attention_forward = amx_attention_forward,
+	.attention_backward = amx_attention_backward,
 	.classifier = ISA(classifier),
 	.sum_squares = ISA(sum_squares),
 	.add = ISA(add),

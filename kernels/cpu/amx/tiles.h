@@ -1,0 +1,95 @@
+/*
+ * tiles.h: one block of a product, and turning 16 x 16 elements.
+ */
+#ifndef PFW_KERNELS_CPU_AMX_TILES_H
+#define PFW_KERNELS_CPU_AMX_TILES_H
+
+#include "amx/amx.h"
+#include "isa/vec.h"
+
+struct tiles_shape {
+	uint8_t palette, start_row, reserved[14];
+	uint16_t row_bytes[16];
+	uint8_t rows[16];
+};
+
+/** Eight tiles of 16 rows of 64 bytes; _tile_release() ends it.  No tile state
+ *  outlives a kernel call, so that nobody has to save it. */
+INLINE void tiles_configure(void)
+{
+	/* Constant: gcc tells its optimizer of the first 8 bytes only, and a
+	 * struct filled here may lose the others. */
+	static const struct tiles_shape shape = {
+		.palette = 1,
+		.row_bytes = { 64, 64, 64, 64, 64, 64, 64, 64 },
+		.rows = { 16, 16, 16, 16, 16, 16, 16, 16 },
+	};
+
+	_tile_loadconfig(&shape);
+}
+
+/** sums [BLOCK][BLOCK] = (or += unless @p first) A B over @p n steps of k. */
+INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
+			   int first)
+{
+	const size_t ld = BLOCK * sizeof(float);
+
+	if (first) {
+		_tile_zero(0);
+		_tile_zero(1);
+		_tile_zero(2);
+		_tile_zero(3);
+	} else {
+		_tile_loadd(0, sums, ld);
+		_tile_loadd(1, sums + 16, ld);
+		_tile_loadd(2, sums + 16 * BLOCK, ld);
+		_tile_loadd(3, sums + 16 * BLOCK + 16, ld);
+	}
+	for (size_t i = 0; i < n; i++, a += STEP, b += STEP) {
+		_tile_loadd(4, a, 64);
+		_tile_loadd(6, b, 64);
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_loadd(7, b + TILE, 64);
+		_tile_dpbf16ps(1, 4, 7);
+		_tile_loadd(5, a + TILE, 64);
+		_tile_dpbf16ps(2, 5, 6);
+		_tile_dpbf16ps(3, 5, 7);
+	}
+	_tile_stored(0, sums, ld);
+	_tile_stored(1, sums + 16, ld);
+	_tile_stored(2, sums + 16 * BLOCK, ld);
+	_tile_stored(3, sums + 16 * BLOCK + 16, ld);
+}
+
+/** Turns a 16 x 16 matrix of 32-bit elements about its diagonal. */
+INLINE void tiles_turn(__m512i r[16])
+{
+	__m512i t[16];
+
+	for (int i = 0; i < 8; i++) {
+		t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+		t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+	}
+	for (int i = 0; i < 4; i++) {
+		__m512i *a = t + 4 * i, *b = r + 4 * i;
+
+		b[0] = _mm512_unpacklo_epi64(a[0], a[2]);
+		b[1] = _mm512_unpackhi_epi64(a[0], a[2]);
+		b[2] = _mm512_unpacklo_epi64(a[1], a[3]);
+		b[3] = _mm512_unpackhi_epi64(a[1], a[3]);
+	}
+	for (int i = 0; i < 4; i++) {
+		t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+		t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+		t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+		t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+	}
+	for (int i = 0; i < 4; i++) {
+		r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+		r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+		r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+		r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+	}
+}
+
+#endif
