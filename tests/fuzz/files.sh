@@ -1,4 +1,4 @@
-# Readers of a model's files against random changes of a corpus.  FUZZ_RUNS,
+# Readers of files against random changes of a corpus.  FUZZ_RUNS,
 # FUZZ_SEED.
 set -eu
 tmp=$(mktemp -d)
@@ -16,6 +16,7 @@ run() { # TARGET RUNS
 	fi
 }
 
+run csv 50000
 run json 50000
 run safetensors 50000
 run bpe 1000 # two files are written for each
