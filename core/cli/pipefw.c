@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/text.h"
@@ -70,6 +71,9 @@ int pfw_cli_config_status(int rc)
 
 int pfw_main(int argc, char **argv)
 {
+	/* A BLAS that comes with a plugin must start no threads of its own: ranks
+	 * are pinned one to a core, and its pool would spin on the others'. */
+	setenv("OPENBLAS_NUM_THREADS", "1", 1);
 	if (argc < 2) {
 		print_help(stderr);
 		return PFW_EXIT_CONFIG;

@@ -215,8 +215,6 @@ static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
 		return 11;
 	rank_signals(crew);
 	close_others(crew, me);
-	/* Before any plugin loads a BLAS, whose pool would want our core. */
-	setenv("OPENBLAS_NUM_THREADS", "1", 1);
 	for (uint32_t i = 0; i < me->n; i++) {
 		uint32_t rank = me->first + i;
 

@@ -126,6 +126,7 @@ static void make_call(struct work *w)
 		.binding = op->saved,
 		.weights = chunk->weights,
 		.grads = chunk->grads,
+		.packed = chunk->packed,
 		.saved = training ? chunk->saved[op->saved] : NULL,
 		.work = rank->work,
 		.input = slot_of(w, &op->input),

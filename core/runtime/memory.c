@@ -97,6 +97,8 @@ static int open_param(struct pfw_rank *rank, uint32_t param,
 			rc = pfw_rank_alloc(rank, n * sizeof(float),
 					    (void **)&p->moment2, err);
 	}
+	if (!rc)
+		rc = pfw_rank_open_packed(rank, p, err);
 	rank->n_params += !rc;
 	return rc;
 }
@@ -133,14 +135,18 @@ static int open_chunk_tables(struct pfw_rank *rank,
 
 	chunk->weights = calloc(n + 1, sizeof(*chunk->weights));
 	chunk->grads = calloc(n + 1, sizeof(*chunk->grads));
+	chunk->packed = calloc(2 * n + 1, sizeof(*chunk->packed));
 	chunk->saved = calloc(chunk->n_saved + 1, sizeof(*chunk->saved));
-	if (!chunk->weights || !chunk->grads || !chunk->saved)
+	if (!chunk->weights || !chunk->grads || !chunk->packed || !chunk->saved)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < n; i++) {
 		struct pfw_rank_use *u = &rank->uses[first_use + i];
+		struct pfw_rank_param *p = param_of(rank, u->param);
 
-		chunk->weights[i] = param_of(rank, u->param)->weight;
+		chunk->weights[i] = p->weight;
 		chunk->grads[i] = u->grad;
+		chunk->packed[2 * i] = p->packed[0];
+		chunk->packed[2 * i + 1] = p->packed[1];
 	}
 	return 0;
 }
@@ -243,6 +249,7 @@ void pfw_rank_close_memory(struct pfw_rank *rank)
 	for (uint32_t c = 0; rank->chunks && c < rank->n_chunks; c++) {
 		free(rank->chunks[c].weights);
 		free(rank->chunks[c].grads);
+		free(rank->chunks[c].packed);
 		free(rank->chunks[c].saved);
 	}
 	free(rank->chunks);
@@ -308,6 +315,8 @@ int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err)
 	for (uint32_t i = 0; !rc && i < rank->n_params; i++)
 		rc = fill(rank, &rank->params[i], from, job->resume != NULL,
 			  host, err);
+	if (!rc)
+		pfw_rank_pack(rank);
 	free(host);
 	pfw_checkpoint_close_reader(from);
 	return rc;

@@ -36,6 +36,7 @@ struct pfw_rank_param {
 	float *weight;
 	float *grad;    /**< after TIE: the whole gradient */
 	float *moment1, *moment2;
+	void *packed[2]; /**< as B of PFW_GEMM_NT, _NN; NULL: not packed */
 };
 
 /** A stage on this rank. */
@@ -43,6 +44,7 @@ struct pfw_rank_chunk {
 	uint32_t stage;
 	float **weights;  /**< [uses] */
 	float **grads;    /**< [uses] */
+	void **packed;    /**< [2 * uses], see struct pfw_call */
 	char **saved;     /**< [n_saved] */
 	uint32_t n_saved;
 };
@@ -112,6 +114,12 @@ int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
 		   struct pfw_error *err);
 /** Initial weights, or those of job->init, or all that job->resume holds. */
 int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
+/* pack.c */
+int pfw_rank_open_packed(struct pfw_rank *rank, struct pfw_rank_param *param,
+			 struct pfw_error *err);
+/** After every change of the weights. */
+void pfw_rank_pack(struct pfw_rank *rank);
+
 /** Device memory to host memory, done on return. */
 int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,
 		  uint64_t bytes, struct pfw_error *err);

@@ -128,6 +128,8 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 					 (float)cfg->optimizer.weight_decay : 0;
 		rank->device.kernels->adamw(rank->queue, &a);
 	}
+	if (!rc && !d->skip)
+		pfw_rank_pack(rank);
 	rank->state.updates += !d->skip;
 	return rc;
 }
