@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <pipefw/json.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
@@ -108,6 +109,19 @@ static void print_error(FILE *to, int status, const char *text)
 	fputs("}\n", to);
 }
 
+/* A run that ended before its first save has none. */
+static void print_model(FILE *to, const char *run_dir)
+{
+	char path[4200];
+
+	if (run_dir)
+		snprintf(path, sizeof(path), "%s/model", run_dir);
+	if (run_dir && !access(path, F_OK))
+		print_text(to, "model", path);
+	else
+		fputs(",\"model\":null", to);
+}
+
 static void print_end(FILE *to, const struct pfw_progress *p)
 {
 	static const char *const reasons[] = { "done", "stopped",
@@ -115,8 +129,7 @@ static void print_end(FILE *to, const struct pfw_progress *p)
 
 	fprintf(to, "{\"event\":\"end\",\"step\":%" PRIu64, p->last_step);
 	print_text(to, "reason", reasons[p->reason]);
-	if (p->job->run_dir)
-		print_dir(to, "model", p->job->run_dir, "/model");
+	print_model(to, p->job->run_dir);
 	print_number(to, "loss", p->loss);
 	print_number(to, "validation_loss", p->valid_loss);
 	print_number(to, "seconds", (double)(pfw_now() - p->started) / 1e9);

@@ -130,8 +130,10 @@ static void rank_signals(const struct pfw_crew *crew)
 				 .sa_flags = SA_RESTART };
 
 	sigaction(SIGUSR2, &act, NULL);
-	/* The terminal's signals are the launcher's to act on. */
+	/* What a terminal, or a batch system, sends to the whole group is the
+	 * launcher's to act on. */
 	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	pthread_sigmask(SIG_SETMASK, &crew->old_mask, NULL);

@@ -42,7 +42,7 @@ goes_on every/checkpoints/step-4 2 --set pipeline.ranks=2
 # In the same folder, which is then no obstacle; its own config does as well.
 cp -R "$tmp/half" "$tmp/again"
 says 0 '"event":"end","step":6' pipefw run "$tmp/again/config.cfg" --json \
-	--quiet --set run.resume="$tmp/again" --steps 6
+	--quiet --out "$tmp/again" --set run.resume="$tmp/again" --steps 6
 same whole again || fail 'in the same folder: other weights'
 # The latest one is damaged: from the one before, and that is said.
 : >"$tmp/every/checkpoints/step-5/model/model.safetensors"
