@@ -558,6 +558,10 @@ static void mourn(void *c, uint32_t slot, pid_t pid)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, number));
 	waitpid(pid, NULL, 0);
 	CU_ASSERT_EQUAL(ops->check(c, &err), -EPIPE);
+	/* Who looks around only when its time is up gets to do so. */
+	for (int i = 0; i < 10; i++)
+		CU_ASSERT_EQUAL(ops->wait(c, slot, pfw_now() + 3 * PFW_MS),
+				-ETIMEDOUT);
 }
 
 static void test_killed_sender(void)

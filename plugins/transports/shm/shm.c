@@ -226,7 +226,8 @@ static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
 		/* Woken, or a signal came: both are the caller's to look at. */
 		if (shm_watch_changed(&w) || pfw_now() < until)
 			return 0;
-		if (shm_peer_check(&c->peer, NULL))
+		/* At the deadline the time is up, whoever died. */
+		if (until < deadline && shm_peer_check(&c->peer, NULL))
 			return 0;
 	}
 }
