@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,32 @@ static void cut_off_everywhere(void)
 	unlink(in_folder("pipefw-good-schedule.so"));
 }
 
+/* Stripped of section headers, only its segments tell that it is cut off. */
+static void cut_off_without_sections(void)
+{
+	ElfW(Ehdr) whole, stripped;
+	ElfW(Phdr) segment;
+	size_t end = 0;
+
+	memcpy(&whole, image, sizeof(whole));
+	stripped = whole;
+	stripped.e_shoff = 0;
+	stripped.e_shnum = stripped.e_shstrndx = 0;
+	memcpy(image, &stripped, sizeof(stripped));
+	for (unsigned i = 0; i < whole.e_phnum; i++) {
+		memcpy(&segment, image + whole.e_phoff + i * sizeof(segment),
+		       sizeof(segment));
+		if (segment.p_offset + segment.p_filesz > end)
+			end = segment.p_offset + segment.p_filesz;
+	}
+	for (size_t len = 1024; len < end; len += end / 16) {
+		put("pipefw-good-schedule.so", len);
+		refused(folder, "good", "cut off: a segment");
+	}
+	memcpy(image, &whole, sizeof(whole));
+	unlink(in_folder("pipefw-good-schedule.so"));
+}
+
 /* What only the descriptor can be wrong in needs no file. */
 static int plan(const struct pfw_shape *shape, const struct pfw_values *opt,
 		uint32_t rank, struct pfw_plan *list, struct pfw_error *err)
@@ -402,6 +429,7 @@ static const struct unit_test tests[] = {
 	{ "links are followed", links_are_followed },
 	{ "files that others may write to", others_may_write },
 	{ "cut off everywhere", cut_off_everywhere },
+	{ "cut off, without section headers", cut_off_without_sections },
 	{ "wrong descriptors", wrong_descriptors },
 	{ "wrong option tables", wrong_options },
 	{ "a listing says why not", lists },

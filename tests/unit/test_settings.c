@@ -404,6 +404,13 @@ static void sets(void)
 	CU_ASSERT_STRING_EQUAL(c->run.out, want);
 	pfw_config_free(c);
 
+	/* A path stays the working directory's when the word becomes a group. */
+	many[0] = "pipeline.schedule=" PROBES "/pipefw-good-schedule.so";
+	many[1] = "pipeline.schedule.group=3";
+	CU_ASSERT_EQUAL(load_bytes(whole, strlen(whole), many, 2, &c), 0);
+	CU_ASSERT_EQUAL(pfw_value_int(c->schedule.values, "group"), 3);
+	pfw_config_free(c);
+
 	refused(whole, "pipeline.ranks=x", "--set pipeline.ranks=x: "
 		"pipeline.ranks must be an integer from 1 to 65536, found "
 		"\"x\"");
