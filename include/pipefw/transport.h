@@ -176,8 +176,9 @@ struct pfw_transport_ops {
 	/**
 	 * Sleeps until something may have changed on the channel (a message, a
 	 * freed slot, a dead peer), or until @p deadline (CLOCK_MONOTONIC, ns):
-	 * 0 or -ETIMEDOUT.  May wake for nothing.  At a sender @p slot is the
-	 * slot waited for, at a receiver PFW_NONE.
+	 * 0 or -ETIMEDOUT.  May wake for nothing, but a peer that stays dead is
+	 * -ETIMEDOUT at the deadline: who waits in slices gets to check().  At
+	 * a sender @p slot is the slot waited for, at a receiver PFW_NONE.
 	 */
 	int (*wait)(void *channel, uint32_t slot, uint64_t deadline);
 
