@@ -1,27 +1,28 @@
-# A plugin is built outside the tree through pipefw.pc: with the build as it
-# is, and with what `make install DESTDIR=...` left, which uninstall removes.
+# The schedule that README.md shows is built outside the tree through pipefw.pc:
+# with the build as it is, and with what `make install DESTDIR=...` left, which
+# uninstall removes.
 set -eu
 command -v pkg-config >/dev/null || { echo 'skipped: no pkg-config'; exit 77; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-cp "$srcdir/tests/build/backwards.c" "$tmp"
+sed -n '/^```c$/,/^```$/p' "$srcdir/README.md" | sed '/^```/d' >"$tmp/mine.c"
 top=$PWD
 
 # build_plugin DIR: from pkg-config's words alone.
 build_plugin() {
 	(cd "$tmp" && $CC -std=c11 -Wall -Wextra -Werror -fPIC -shared \
-		$(pkg-config --cflags pipefw) -o "$1/pipefw-backwards-schedule.so" \
-		backwards.c $(pkg-config --libs pipefw))
+		$(pkg-config --cflags pipefw) -o "$1/pipefw-mine-schedule.so" \
+		mine.c $(pkg-config --libs pipefw))
 }
 
-describe() {
-	"$@" describe backwards >"$tmp/described" || return
-	grep -q 'last micro-batch first' "$tmp/described"
+works() {
+	"$@" schedule mine -p 4 -m 8 >"$tmp/said" 2>&1 || { cat "$tmp/said"; return 1; }
+	grep -q 'idle over ideal 37.5 %' "$tmp/said"
 }
 
 mkdir "$tmp/uninstalled"
 build_plugin "$tmp/uninstalled"
-PIPEFW_PLUGIN_DIR=$tmp/uninstalled describe pipefw
+PIPEFW_PLUGIN_DIR=$tmp/uninstalled works pipefw
 
 # The staged copy: every path of the .pc file is moved under DESTDIR.
 make -s install DESTDIR="$tmp/stage" >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
@@ -37,9 +38,9 @@ if find "$tmp/stage" -name '*.la' -path "$plugins/*" | grep .; then
 	echo 'these .la files of plugins are installed, and serve nobody'
 	exit 1
 fi
-PIPEFW_PLUGIN_DIR=$plugins LD_LIBRARY_PATH=$lib describe "$bin"
+PIPEFW_PLUGIN_DIR=$plugins LD_LIBRARY_PATH=$lib works "$bin"
 
-rm "$plugins/pipefw-backwards-schedule.so"
+rm "$plugins/pipefw-mine-schedule.so"
 make -s uninstall DESTDIR="$tmp/stage" >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 if find "$tmp/stage" ! -type d | grep .; then
 	echo "left by make uninstall in $top"
