@@ -35,7 +35,7 @@ struct name {
 
 static struct name name(const struct pfw_planned *item)
 {
-	struct name n;
+	struct name n = { "" };
 
 	pfw_action_text(item->type, item->stage, item->microbatch, n.text,
 			sizeof(n.text));
