@@ -122,7 +122,7 @@ static void print_model(FILE *to, const char *run_dir)
 		fputs(",\"model\":null", to);
 }
 
-static void print_end(FILE *to, const struct pfw_progress *p)
+static void print_end(FILE *to, const struct pfw_progress *p, double seconds)
 {
 	static const char *const reasons[] = { "done", "stopped",
 					       "non-finite" };
@@ -132,7 +132,7 @@ static void print_end(FILE *to, const struct pfw_progress *p)
 	print_model(to, p->job->run_dir);
 	print_number(to, "loss", p->loss);
 	print_number(to, "validation_loss", p->valid_loss);
-	print_number(to, "seconds", (double)(pfw_now() - p->started) / 1e9);
+	print_number(to, "seconds", seconds);
 	fprintf(to, ",\"bytes\":%" PRIu64 ",\"copied_bytes\":%" PRIu64 "}\n",
 		p->bytes, p->copied_bytes);
 }
@@ -159,6 +159,7 @@ void pfw_events_event(const struct pfw_progress *p,
 void pfw_events_end(const struct pfw_progress *p,
 		    const struct pfw_launch_result *result)
 {
+	double seconds = (double)(pfw_now() - p->started) / 1e9;
 	FILE *const to[] = { p->json, p->log };
 
 	for (size_t i = 0; i < 2; i++) {
@@ -167,7 +168,7 @@ void pfw_events_end(const struct pfw_progress *p,
 		if (result->status)
 			print_error(to[i], result->status, result->text);
 		else
-			print_end(to[i], p);
+			print_end(to[i], p, seconds);
 		fflush(to[i]);
 	}
 }

@@ -245,6 +245,18 @@ static int encode_prompt(struct generate *g, struct pfw_error *err)
 	return 0;
 }
 
+/* Before the first word is printed. */
+static int check_saved(const struct generate *g, struct pfw_error *err)
+{
+	struct pfw_checkpoint_reader *reader;
+	int rc = pfw_checkpoint_open_reader(g->model_dir, g->job->model, NULL,
+					    &reader, err);
+
+	if (!rc)
+		pfw_checkpoint_close_reader(reader);
+	return rc;
+}
+
 static int prepare(struct generate *g, struct pfw_error *err)
 {
 	struct pfw_job_options how = { .generate = 1 };
@@ -263,6 +275,8 @@ static int prepare(struct generate *g, struct pfw_error *err)
 	how.cfg = g->cfg;
 	if (pfw_job_open(&how, &g->job, err))
 		return PFW_EXIT_CONFIG;
+	if (check_saved(g, err))
+		return PFW_EXIT_CHECKPOINT;
 	g->job->tokenizer = g->tokenizer;
 	g->job->n_tokens = (uint32_t)g->opt.tokens;
 	g->job->temperature = g->opt.temperature;

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,8 @@ int pfw_main(int argc, char **argv)
 	/* A BLAS that comes with a plugin must start no threads of its own: ranks
 	 * are pinned one to a core, and its pool would spin on the others'. */
 	setenv("OPENBLAS_NUM_THREADS", "1", 1);
+	/* A file that grows beyond `ulimit -f` is an error to tell, no death. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		print_help(stderr);
 		return PFW_EXIT_CONFIG;

@@ -168,21 +168,10 @@ static int open_data(struct run *run, struct pfw_error *err)
 }
 
 /* What is gone on with must be what was begun. */
-static int check_resume(struct run *run, struct pfw_error *err)
+static int check_resume(const struct run *run, struct pfw_error *err)
 {
-	struct pfw_checkpoint_reader *reader;
 	struct pfw_dataset_info data;
-	int rc;
 
-	if (!run->cfg->run.resume || !run->data)
-		return 0;
-	rc = pfw_checkpoint_open_reader(run->cfg->run.resume, run->job->model,
-					&run->state, &reader, err);
-	if (rc)
-		return rc;
-	if (*pfw_checkpoint_note(reader))
-		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
-	pfw_checkpoint_close_reader(reader);
 	pfw_dataset_info(run->data, &data);
 	if (run->state.data != data.fingerprint)
 		return pfw_error_set(err, EINVAL,
@@ -198,6 +187,27 @@ static int check_resume(struct run *run, struct pfw_error *err)
 				     (unsigned long long)run->state.seed,
 				     (unsigned long long)run->cfg->run.seed);
 	return 0;
+}
+
+/* What the ranks will load is looked at before anything starts. */
+static int check_saved(struct run *run, struct pfw_error *err)
+{
+	const char *resume = run->cfg->run.resume;
+	const char *dir = resume ? resume : run->cfg->run.init;
+	struct pfw_checkpoint_reader *reader;
+	int rc;
+
+	if (!dir)
+		return 0;
+	rc = pfw_checkpoint_open_reader(dir, run->job->model,
+					resume ? &run->state : NULL, &reader,
+					err);
+	if (rc)
+		return rc;
+	if (*pfw_checkpoint_note(reader))
+		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
+	pfw_checkpoint_close_reader(reader);
+	return resume && run->data ? check_resume(run, err) : 0;
 }
 
 static int same_folder(const char *a, const char *b)
@@ -251,7 +261,7 @@ static int prepare(struct run *run, struct pfw_error *err)
 	}
 	if (open_data(run, err))
 		return PFW_EXIT_DATA;
-	if (check_resume(run, err))
+	if (check_saved(run, err))
 		return PFW_EXIT_CHECKPOINT;
 	return 0;
 }
