@@ -43,7 +43,8 @@ says() {
 	shift 2
 	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
 	[ "$status" = "$want" ] || fail "$*: status $status, not $want"
-	cat "$tmp/out" "$tmp/err" | grep -q -e "$text" || fail "$*: no \"$text\""
+	[ -z "$text" ] || cat "$tmp/out" "$tmp/err" | grep -q -e "$text" ||
+		fail "$*: no \"$text\""
 }
 
 # refuses STATUS TEXT [OPTION]...: as says(), of a run that never starts: one

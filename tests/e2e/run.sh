@@ -1,0 +1,138 @@
+# pipefw run on the command line: its events, its folder, and what it refuses.
+. "$srcdir/tests/e2e/lib.sh"
+
+# The events of a run, each with its members; people hear nothing.
+train run --set run.save_every=1 || fail 'failed'
+[ ! -s "$tmp/err" ] || fail '--quiet says something'
+cat >"$tmp/members" <<'M'
+start version run stage schedule transport device dtype ranks chunks microbatches parameters steps step tokens_per_step byte_entropy
+step step loss grad_norm lr tokens_per_s step_s bubble skipped
+eval step loss tokens seconds
+save step model
+end step reason model loss validation_loss seconds bytes copied_bytes
+M
+while read -r event members; do
+	for member in $members; do
+		grep "^{\"event\":\"$event\"," "$tmp/out" | grep -q "\"$member\":" ||
+			fail "event $event has no member $member"
+	done
+done <"$tmp/members"
+[ "$(head -n 1 "$tmp/out" | cut -c 1-16)" = '{"event":"start"' ] ||
+	fail 'start is not the first event'
+[ "$(tail -n 1 "$tmp/out" | cut -c 1-14)" = '{"event":"end"' ] ||
+	fail 'end is not the last event'
+cmp "$tmp/out" "$tmp/run/events.jsonl" || fail 'events.jsonl is another'
+if command -v python3 >/dev/null; then
+	python3 -c 'import json, sys
+for line in open(sys.argv[1]):
+    json.loads(line)' "$tmp/out" || fail 'a line is no JSON'
+fi
+model=$(sed -n 's/.*"event":"end".*"model":"\([^"]*\)".*/\1/p' "$tmp/out")
+[ -s "$model/model.safetensors" ] && [ -s "$model/config.json" ] ||
+	fail "no model in $model"
+[ "$(ls "$tmp/run")" = 'checkpoints
+config.cfg
+events.jsonl
+latest
+model
+state' ] || fail 'another folder than the manual has'
+
+# Its own config does the same again.
+says 0 '"event":"end"' pipefw run "$tmp/run/config.cfg" --json --quiet \
+	--out "$tmp/rerun"
+same run rerun || fail 'config.cfg gives other weights'
+
+# A bubble is measured where each rank has a core of its own.
+cores=$(nproc)
+train run --set pipeline.ranks=2 --set pipeline.schedule=gpipe || fail 'failed'
+case $cores in
+1) want='"bubble":null' ;;
+*) want='"bubble":[0-9]' ;;
+esac
+grep '"event":"step"' "$tmp/out" | grep -q "$want" || fail "$cores cores: $want"
+if command -v taskset >/dev/null; then
+	one=$(taskset -cp $$ | sed 's/.*: *\([0-9]*\).*/\1/')
+	says 0 'bubble n/a (2 ranks on 1 core)' taskset -c "$one" pipefw run \
+		"$tmp/tiny.cfg" --json --overwrite --out "$tmp/run"
+	grep '"event":"step"' "$tmp/out" | grep -q '"bubble":null' ||
+		fail 'two ranks on one core: a bubble'
+fi
+
+# A dry run starts nothing and writes nothing.
+says 0 'p=2' pipefw run "$tmp/tiny.cfg" --dry-run --out "$tmp/dry"
+[ ! -e "$tmp/dry" ] || fail '--dry-run leaves a folder'
+
+# Folders: never over another one, unless told to; never over something else.
+refused_out() {
+	says 2 "$1" pipefw run "$tmp/tiny.cfg" --quiet --out "$tmp/$2" ${3-}
+}
+before=$(cksum "$tmp/run/model/model.safetensors")
+refused_out 'is there already.*--overwrite' run
+mkdir "$tmp/mine"
+: >"$tmp/mine/precious"
+refused_out "is no run's folder" mine --overwrite
+[ -e "$tmp/mine/precious" ] || fail '--overwrite removed what is no run'
+: >"$tmp/file"
+refused_out "$tmp/file" file
+refused_out "$tmp/file" file/below
+[ "$before" = "$(cksum "$tmp/run/model/model.safetensors")" ] ||
+	fail 'a refused run changed another'
+says 2 'run.out is missing' pipefw run "$tmp/tiny.cfg" --quiet
+
+# Relative paths: in a file from its folder, on the command line from here.
+mkdir -p "$tmp/configs" "$tmp/here"
+sed -e 's|train = "text"|train = "../text"|' \
+	-e 's|steps = 2;|steps = 2; out = "../relative";|' "$tmp/tiny.cfg" \
+	>"$tmp/configs/relative.cfg"
+(cd "$tmp/here" && says 0 '' pipefw run ../configs/relative.cfg --quiet)
+[ -s "$tmp/relative/model/model.safetensors" ] || fail 'out of a file is elsewhere'
+(cd "$tmp/here" && says 0 '' pipefw run ../configs/relative.cfg --quiet \
+	--out below --set data.train=../text)
+[ -s "$tmp/here/below/model/model.safetensors" ] || fail '--out is elsewhere'
+same relative here/below || fail 'other weights'
+
+# --set and --steps: the last one counts, the same checks as in the file.
+train run --steps 5 --steps 1 --set pipeline.ranks=3 || fail 'failed'
+grep -q '"event":"end","step":1,' "$tmp/out" || fail '--steps 1: more of them'
+grep -q '"event":"start".*"ranks":3' "$tmp/out" || fail '--set: not three ranks'
+refuses 2 'did you mean "ranks"' --set pipeline.rnaks=3
+refuses 2 'pipeline.ranks must be an integer' --set pipeline.ranks=two
+refuses 2 'run.steps' --steps -1
+refuses 2 'optimizer.lr must be a number' --set optimizer.lr=nan
+
+# What does not fit together.
+refuses 2 'layers' --set pipeline.ranks=9
+refuses 2 'use v=1' --set pipeline.chunks=2
+refuses 2 'microbatch' --set pipeline.microbatches=0
+refuses 2 'layout' --set pipeline.layout='E t*3 | t*2 L'
+refuses 2 'layout' --set pipeline.layout='E t*3 | t*4 L'
+refuses 2 'heads\|hidden' --set model.heads=3
+
+# Plugins and data that are not there, or cannot be read.
+refuses 3 'nonesuch' --set pipeline.schedule=nonesuch
+refuses 3 'nonesuch' --set transport.name=nonesuch
+refuses 4 "$tmp/none: " --set data.train="$tmp/none"
+refuses 4 "$tmp/here" --set data.train="$tmp/here"
+mkfifo "$tmp/fifo"
+refuses 4 "$tmp/fifo" --set data.train="$tmp/fifo"
+: >"$tmp/empty"
+refuses 4 "$tmp/empty" --set data.train="$tmp/empty"
+printf 'too short' >"$tmp/short"
+refuses 4 "$tmp/short" --set data.train="$tmp/short"
+printf '\001\002\003' >"$tmp/odd.bin"
+refuses 4 "$tmp/odd.bin" --set data.train="$tmp/odd.bin"
+refuses 4 'vocab' --set model.vocab=100
+refuses 4 'vocab.json' --set data.tokenizer=gpt2 --set model.vocab=300 \
+	--set data.tokenizer_dir="$tmp/here"
+refuses 5 "$tmp/none" --set run.init="$tmp/none"
+if [ "$(id -u)" != 0 ]; then
+	cp "$tmp/text" "$tmp/secret"
+	chmod 0 "$tmp/secret"
+	refuses 4 "$tmp/secret" --set data.train="$tmp/secret"
+fi
+
+# The command line itself.
+says 2 'which config file' pipefw run
+says 2 'one config file' pipefw run "$tmp/tiny.cfg" "$tmp/tiny.cfg"
+says 2 "$tmp/none" pipefw run "$tmp/none"
+says 2 '^usage: pipefw run' pipefw run "$tmp/tiny.cfg" --colour
