@@ -250,7 +250,7 @@ int main(int argc, char **argv)
 {
 	struct pfw_registry *registry;
 	const struct pfw_loaded *gpt2;
-	struct subject subjects[2];
+	struct subject subjects[MAX_SUBJECTS], *on;
 	struct pfw_error err = { 0 };
 	uint32_t n;
 	int rc = 2;
@@ -259,10 +259,11 @@ int main(int argc, char **argv)
 	    pfw_registry_get(registry, PFW_KIND_STAGE, "gpt2", &gpt2, &err))
 		return fail("gpt2", &err);
 	n = subjects_open(registry, subjects);
+	on = &subjects[n > 1]; /* cpu with fp32 where it is built */
 	if (argc > 3 && !strcmp(argv[1], "new"))
-		rc = make_new(gpt2, &subjects[n - 1], argc - 2, argv + 2);
+		rc = make_new(gpt2, on, argc - 2, argv + 2);
 	else if (argc == 7 && !strcmp(argv[1], "grads"))
-		rc = make_grads(gpt2, &subjects[n - 1], argv + 2);
+		rc = make_grads(gpt2, on, argv + 2);
 	else
 		fprintf(stderr, "usage: see the head of gpt2_grads.c\n");
 	subjects_close(subjects, n);

@@ -2,7 +2,8 @@
  * Where the time of a gpt2 step goes on the cpu device, kernel by kernel:
  *
  *   make tests/stages/gpt2_profile
- *   ./run tests/stages/gpt2_profile [BATCH SEQ LAYERS HEADS HIDDEN VOCAB STEPS]
+ *   ./run tests/stages/gpt2_profile [BATCH SEQ LAYERS HEADS HIDDEN VOCAB STEPS
+ *                                    [bf16]]
  *
  * A step is one micro-batch forward and backward, without the update.  Best of
  * STEPS; a stage is nothing but kernel calls, so their sum is the step.
@@ -218,7 +219,7 @@ int main(int argc, char **argv)
 	struct rig_setup setup = { .stages = 1 };
 	struct pfw_registry *registry;
 	const struct pfw_loaded *gpt2;
-	struct subject subjects[2];
+	struct subject subjects[MAX_SUBJECTS], *cpu = &subjects[1];
 	struct pfw_error err;
 	struct rig r;
 
@@ -238,16 +239,18 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
-	if (subjects_open(registry, subjects) < 2)
+	if (subjects_open(registry, subjects) < MAX_SUBJECTS)
 		return 1;
-	printf("%s\n", subjects[1].device.props.path);
-	inner = subjects[1].device.kernels;
-	subjects[1].device.kernels = &timed;
-	rig_open(&r, gpt2, &subjects[1], &setup);
+	if (argc > 8)
+		cpu = &subjects[2];
+	printf("%s\n", cpu->device.props.path);
+	inner = cpu->device.kernels;
+	cpu->device.kernels = &timed;
+	rig_open(&r, gpt2, cpu, &setup);
 	profile_steps(&r, v[6]);
 	print_lines(v[0] * v[1]);
 	rig_close(&r);
-	subjects_close(subjects, 2);
+	subjects_close(subjects, MAX_SUBJECTS);
 	pfw_registry_close(registry);
 	return 0;
 }

@@ -19,37 +19,47 @@
 		}                                                              \
 	} while (0)
 
-uint32_t subjects_open(struct pfw_registry *reg, struct subject out[2])
+static void open_cpu(struct subject *s, const struct pfw_loaded *cpu,
+		     const char *name, uint32_t dtype)
 {
 	const struct pfw_device_info info = { .size = sizeof(info),
-					      .dtype = PFW_F32, .threads = 1 };
-	const struct pfw_loaded *cpu;
+					      .dtype = dtype, .threads = 1 };
 	struct pfw_values *values;
+
+	s->name = name;
+	s->dtype = dtype;
+	s->ops = &cpu->ops.device;
+	s->device.props.size = sizeof(s->device.props);
+	MUST(!pfw_values_from_texts(cpu->info.options, cpu->info.n_options,
+				    "cpu", NULL, 0, &values, NULL));
+	MUST(!s->ops->open(values, &info, &s->object, &s->device.props, NULL));
+	pfw_values_free(values);
+	MUST(s->device.props.act_dtype == PFW_F32);
+	MUST(!s->ops->open_queue(s->object, &s->queue, NULL));
+	if (s->ops->enter_thread)
+		MUST(!s->ops->enter_thread(s->object, NULL));
+	s->device.kernels = s->ops->kernels(s->object);
+}
+
+uint32_t subjects_open(struct pfw_registry *reg,
+		       struct subject out[MAX_SUBJECTS])
+{
+	const struct pfw_loaded *cpu;
 	struct pfw_error err;
 	int rc;
 
-	memset(out, 0, 2 * sizeof(out[0]));
+	memset(out, 0, MAX_SUBJECTS * sizeof(out[0]));
 	out[0].name = "plain";
 	out[0].device = plain_device;
-	out[1].name = "cpu";
 	rc = pfw_registry_get(reg, PFW_KIND_DEVICE, "cpu", &cpu, &err);
 	if (rc) {
 		printf("\n  without the cpu device: %s\n", err.text);
 		MUST(rc == -ENOENT);
 		return 1;
 	}
-	out[1].ops = &cpu->ops.device;
-	MUST(!pfw_values_from_texts(cpu->info.options, cpu->info.n_options,
-				    "cpu", NULL, 0, &values, &err));
-	out[1].device.props.size = sizeof(out[1].device.props);
-	MUST(!out[1].ops->open(values, &info, &out[1].object,
-			       &out[1].device.props, &err));
-	pfw_values_free(values);
-	MUST(!out[1].ops->open_queue(out[1].object, &out[1].queue, &err));
-	if (out[1].ops->enter_thread)
-		MUST(!out[1].ops->enter_thread(out[1].object, &err));
-	out[1].device.kernels = out[1].ops->kernels(out[1].object);
-	return 2;
+	open_cpu(&out[1], cpu, "cpu", PFW_F32);
+	open_cpu(&out[2], cpu, "cpu bf16", PFW_BF16);
+	return MAX_SUBJECTS;
 }
 
 void subjects_close(struct subject *s, uint32_t n)

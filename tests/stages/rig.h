@@ -10,6 +10,7 @@
 /** Kernels to run on. */
 struct subject {
 	const char *name;
+	uint32_t dtype; /**< the policy */
 	struct pfw_device device;
 	void *queue;
 	/* of a plugin */
@@ -17,8 +18,12 @@ struct subject {
 	void *object;
 };
 
-/** "plain" always, then the cpu device where it is built.  Gives their number. */
-uint32_t subjects_open(struct pfw_registry *reg, struct subject out[2]);
+#define MAX_SUBJECTS 3
+
+/** "plain" always; where the cpu device is built, it with fp32 and then with
+ *  bf16.  Gives their number. */
+uint32_t subjects_open(struct pfw_registry *reg,
+		       struct subject out[MAX_SUBJECTS]);
 void subjects_close(struct subject *s, uint32_t n);
 
 struct rig {
