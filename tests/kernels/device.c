@@ -37,42 +37,63 @@ static int open_one(struct path *p, const struct pfw_device_ops *ops,
 	return 1;
 }
 
-static size_t open_types(struct path *paths, size_t max,
+static void close_one(struct path *p)
+{
+	p->ops->close_queue(p->queue);
+	p->ops->close(p->device);
+}
+
+/* Equal words, equal bits: once is enough. */
+static int met(const struct path *first, const struct path *p)
+{
+	for (; first < p; first++)
+		if (first->ops == p->ops && first->policy == p->policy &&
+		    !strcmp(first->props.path, p->props.path))
+			return 1;
+	return 0;
+}
+
+/* Adds to the @p n paths that there are; gives their new number. */
+static size_t open_types(struct path *paths, size_t n, size_t max,
 			 const struct pfw_device_ops *ops, const char *name)
 {
-	size_t n = 0;
-
-	for (uint32_t dtype = PFW_F32; dtype <= PFW_BF16 && n < max; dtype++)
-		n += (size_t)open_one(paths + n, ops, dtype, name);
+	for (uint32_t dtype = PFW_F32; dtype <= PFW_BF16 && n < max; dtype++) {
+		if (!open_one(paths + n, ops, dtype, name))
+			continue;
+		if (met(paths, paths + n))
+			close_one(paths + n);
+		else
+			n++;
+	}
 	return n;
 }
 
 /* The cpu device is forced onto each path, unless the caller did that. */
-static size_t open_cpu(struct path *paths, size_t max,
+static size_t open_cpu(struct path *paths, size_t n, size_t max,
 		       const struct pfw_device_ops *ops)
 {
 	static const char *const isas[] = { "generic", "avx2", "avx512",
 					    "amx" };
 	static const char *const blas[] = { "none", "openblas" };
 	char name[64];
-	size_t n = 0;
 
 	if (getenv("PIPEFW_CPU") || getenv("PIPEFW_BLAS"))
-		return open_types(paths, max, ops, "cpu");
+		return open_types(paths, n, max, ops, "cpu");
 	for (size_t i = 0; i < 4; i++)
 		for (size_t j = 0; j < 2; j++) {
 			setenv("PIPEFW_CPU", isas[i], 1);
 			setenv("PIPEFW_BLAS", blas[j], 1);
 			snprintf(name, sizeof(name), "cpu/%s/%s", isas[i],
 				 blas[j]);
-			n += open_types(paths + n, max - n, ops, name);
+			n = open_types(paths, n, max, ops, name);
 		}
 	unsetenv("PIPEFW_CPU");
 	unsetenv("PIPEFW_BLAS");
 	return n;
 }
 
-static size_t open_plugin(struct path *paths, size_t max, const char *file)
+static size_t open_plugin(struct path *paths, size_t n, size_t max,
+			  const char *file)
 {
 	void *so = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	const struct pfw_plugin *plugin = so ? dlsym(so, "pfw_plugin") : NULL;
@@ -83,15 +104,15 @@ static size_t open_plugin(struct path *paths, size_t max, const char *file)
 		const char *fault = dlerror();
 
 		printf("left out: %s: %s\n", file, fault ? fault : "empty");
-		return 0;
+		return n;
 	}
 	if (ops->probe && ops->probe(why, sizeof(why))) {
 		printf("left out: %s: %s\n", plugin->name, why);
-		return 0;
+		return n;
 	}
 	if (!strcmp(plugin->name, "cpu"))
-		return open_cpu(paths, max, ops);
-	return open_types(paths, max, ops, plugin->name);
+		return open_cpu(paths, n, max, ops);
+	return open_types(paths, n, max, ops, plugin->name);
 }
 
 size_t paths_open(struct path *paths, size_t max)
@@ -108,7 +129,7 @@ size_t paths_open(struct path *paths, size_t max)
 		    strcmp(e->d_name + len - (sizeof(suffix) - 1), suffix))
 			continue;
 		snprintf(file, sizeof(file), "%s/%s", dir, e->d_name);
-		n += open_plugin(paths + n, max - n, file);
+		n = open_plugin(paths, n, max, file);
 	}
 	if (d)
 		closedir(d);
@@ -117,8 +138,6 @@ size_t paths_open(struct path *paths, size_t max)
 
 void paths_close(struct path *paths, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		paths[i].ops->close_queue(paths[i].queue);
-		paths[i].ops->close(paths[i].device);
-	}
+	for (size_t i = 0; i < n; i++)
+		close_one(paths + i);
 }

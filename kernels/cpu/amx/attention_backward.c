@@ -24,8 +24,8 @@ struct work {
 	bf16 dscore_columns[CHUNK * CHUNK * STEP];   /* B: keys by queries,
 							[query block][key] */
 	float scores[SQUARE], dprobs[SQUARE];
-	bf16 packed[]; /* A: keys by size; values by size; keys, size by keys;
-			  then fp32 [block][size block]: dk, dv */
+	float sums[]; /* [block][size block]: dk, dv; then bf16, A: keys by
+			 size; values by size; keys, size by keys */
 };
 
 /* One head, its packed forms, and the chunk that is being worked on. */
@@ -33,7 +33,7 @@ struct job {
 	const struct head *h;
 	struct work *w;
 	size_t ht, kt;          /* blocks of the head's size; of the sequence */
-	const bf16 *keys, *values, *key_columns;
+	bf16 *keys, *values, *key_columns;
 	float *dk, *dv;
 	size_t q0, nq, k0, nk;  /* blocks */
 };
@@ -231,16 +231,16 @@ static void one_head(const struct head *h, struct work *w)
 	const size_t each = j.kt * j.ht * STEP;
 	struct amx_source s = head_rows(h, h->k, h->ld, 0, h->seq, 1);
 
-	j.keys = w->packed;
-	j.values = w->packed + each;
-	j.key_columns = w->packed + 2 * each;
-	j.dk = (float *)(w->packed + 3 * each);
+	j.dk = w->sums;
 	j.dv = j.dk + j.kt * j.ht * SQUARE;
-	amx_pack_a(w->packed, &s);
+	j.keys = (bf16 *)(j.dv + j.kt * j.ht * SQUARE);
+	j.values = j.keys + each;
+	j.key_columns = j.values + each;
+	amx_pack_a(j.keys, &s);
 	s = head_rows(h, h->v, h->ld, 0, h->seq, 1);
-	amx_pack_a(w->packed + each, &s);
+	amx_pack_a(j.values, &s);
 	s = head_rows(h, h->k, h->ld, 0, h->seq, 0);
-	amx_pack_a(w->packed + 2 * each, &s);
+	amx_pack_a(j.key_columns, &s);
 	for (j.q0 = 0; j.q0 < j.kt; j.q0 += CHUNK)
 		query_chunk(&j);
 	store_rows(&j, h->grad_k, j.dk);
