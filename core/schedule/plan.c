@@ -175,21 +175,23 @@ int pfw_schedule_plan_make(const struct pfw_loaded *schedule,
 
 	rc = pfw_schedule_plan_new(shape->ranks, shape->chunks,
 				   shape->microbatches, &plan, err);
-	if (!rc && (ops->flags & PFW_SCHEDULE_ONE_CHUNK) && shape->chunks > 1) {
-		pfw_schedule_plan_free(plan);
+	if (rc)
+		goto err_name;
+	if ((ops->flags & PFW_SCHEDULE_ONE_CHUNK) && shape->chunks > 1)
 		rc = pfw_error_set(err, EINVAL, "v=%u: this schedule takes one "
 				   "chunk per rank, use v=1", shape->chunks);
-	} else if (!rc) {
-		rc = ops->check ? ops->check(shape, opt, err) : 0;
-		if (!rc)
-			rc = ask_plugin(ops, opt, shape, plan, err);
-		if (rc)
-			pfw_schedule_plan_free(plan);
-	}
-	if (rc) {
-		pfw_error_prefix(err, "%s: ", schedule->info.name);
-		return rc;
-	}
+	else if (ops->check)
+		rc = ops->check(shape, opt, err);
+	if (!rc)
+		rc = ask_plugin(ops, opt, shape, plan, err);
+	if (rc)
+		goto err_plan;
 	*out = plan;
 	return 0;
+
+err_plan:
+	pfw_schedule_plan_free(plan);
+err_name:
+	pfw_error_prefix(err, "%s: ", schedule->info.name);
+	return rc;
 }

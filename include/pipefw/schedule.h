@@ -43,8 +43,8 @@ struct pfw_costs {
 	const int64_t *input;
 	const int64_t *weight;
 	int64_t hop; /**< time from the end of a stage to its output's arrival */
-	int64_t message; /**< of that on top, for which a message keeps its
-			      channel busy: bytes over bandwidth */
+	int64_t message; /**< on top of it: bytes over bandwidth, the time for
+			      which a message keeps its channel busy */
 };
 
 /** What a schedule is asked for. */
