@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "plugin/loader.h"
@@ -24,11 +25,31 @@ struct pfw_registry {
 	struct entry *entries;
 };
 
-static const char *default_dirs(void)
+/* Libtool keeps a program that is not installed yet in .libs, its plugins beside
+ * it; an installed one is never in a folder of that name. */
+static int build_dir(char *buf, size_t len)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, len - 1);
+	char *end;
+
+	if (n < 0)
+		return 0;
+	buf[n] = '\0';
+	end = strrchr(buf, '/');
+	if (!end || end - buf < 6 || memcmp(end - 6, "/.libs", 6))
+		return 0;
+	*end = '\0';
+	return 1;
+}
+
+static char *default_dirs(void)
 {
 	const char *dirs = secure_getenv("PIPEFW_PLUGIN_DIR");
+	char built[PATH_MAX];
 
-	return dirs && *dirs ? dirs : PFW_PLUGIN_PATH;
+	if (dirs && *dirs)
+		return strdup(dirs);
+	return strdup(build_dir(built, sizeof(built)) ? built : PFW_PLUGIN_PATH);
 }
 
 /* "A, B" from "A:B". */
@@ -52,7 +73,7 @@ int pfw_registry_open(const char *dirs, struct pfw_registry **out,
 	struct pfw_registry *reg = calloc(1, sizeof(*reg));
 
 	if (reg) {
-		reg->dirs = strdup(dirs ? dirs : default_dirs());
+		reg->dirs = dirs ? strdup(dirs) : default_dirs();
 		reg->words = reg->dirs ? list_in_words(reg->dirs) : NULL;
 	}
 	if (!reg || !reg->words) {

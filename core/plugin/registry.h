@@ -25,7 +25,8 @@ struct pfw_registry;
 
 /**
  * @p dirs: colon-separated; NULL: $PIPEFW_PLUGIN_DIR (not in set-id
- * programs), else the directory pipefw was installed with.
+ * programs), else the build tree of a program that is not installed, else the
+ * directory pipefw was installed with.
  */
 int pfw_registry_open(const char *dirs, struct pfw_registry **out,
 		      struct pfw_error *err);

@@ -23,6 +23,11 @@ says 2 'unknown option "--hlep"' pipefw --hlep
 says 2 'did you mean "--json"?' pipefw list --jsn
 says 2 'unknown kind "stagse"; did you mean "stages"?' pipefw list stagse
 says 0 '^  gpt2 ' pipefw list stages
+
+# A program that is not installed finds its plugins from anywhere.
+build=$(pwd)
+(cd / && unset PIPEFW_PLUGIN_DIR &&
+	says 0 '^  gpt2 ' "$build/pipefw" list stages)
 says 2 '^usage: pipefw describe' pipefw describe
 says 2 'unknown plugin or group "gtp2"; did you mean "gpt2"?' \
 	pipefw describe gtp2
