@@ -2,17 +2,15 @@
  * GEMM on tiles.
  *
  * A chunk of A is packed to stay in the second-level cache; the columns of B
- * pass by it once, block by block, each with K_PASS of k at a time, so that
- * this part of B stays in the first-level cache while the chunk's rows are
- * multiplied by it.  Weights come packed (once per optimizer step); what is not
- * a weight is packed here.
+ * pass by it once, block by block.  Weights come packed (once per optimizer
+ * step); what is not a weight is packed here.  (Going over k in passes that
+ * keep a part of B in the first-level cache was tried, and changed nothing.)
  *
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
  */
 #include "amx/tiles.h"
 
-#define K_PASS 512                     /* 32 KiB of B */
 #define K_PART 4096                    /* k packed at a time */
 #define A_CHUNK ((size_t)512 * 1024)   /* elements of A packed at a time */
 #define B_CHUNK ((size_t)1024 * 1024)
@@ -21,7 +19,7 @@
 struct scratch {
 	bf16 a[A_CHUNK];
 	bf16 b[B_CHUNK];
-	float sums[M_CHUNK / BLOCK][BLOCK * BLOCK];
+	float sums[BLOCK * BLOCK];
 };
 
 /* One part of k of a product, and the rows of A now packed. */
@@ -46,25 +44,17 @@ static size_t chunk(size_t elements, size_t k)
 /* The packed rows by one block of columns from @p col, packed at @p b. */
 static void columns(const struct part *p, const bf16 *b, size_t col)
 {
-	const size_t kt = blocks(p->k), pass = K_PASS / BLOCK;
+	const size_t kt = blocks(p->k);
 
-	for (size_t k = 0; k < kt; k += pass) {
-		const size_t n = least(pass, kt - k);
-		const int first = !k, last = k + n == kt;
+	for (size_t i = 0; i < blocks(p->m); i++) {
+		struct amx_place at = {
+			.row = p->m0 + i * BLOCK, .col = col,
+			.rows = least(BLOCK, p->m - i * BLOCK),
+			.cols = least(BLOCK, p->g->n - col),
+		};
 
-		for (size_t i = 0; i < blocks(p->m); i++) {
-			float *sums = p->w->sums[first && last ? 0 : i];
-			struct amx_place at = {
-				.row = p->m0 + i * BLOCK, .col = col,
-				.rows = least(BLOCK, p->m - i * BLOCK),
-				.cols = least(BLOCK, p->g->n - col),
-			};
-
-			tiles_multiply(p->w->a + (i * kt + k) * STEP,
-				       b + k * STEP, n, sums, first);
-			if (last)
-				amx_finish(p->g, &at, p->steps, sums);
-		}
+		tiles_multiply(p->w->a + i * kt * STEP, b, kt, p->w->sums, 1);
+		amx_finish(p->g, &at, p->steps, p->w->sums);
 	}
 }
 
@@ -136,7 +126,7 @@ static void block_by_block(struct part *p)
 {
 	const struct pfw_gemm *g = p->g;
 	const size_t stride = blocks(g->k) * STEP;
-	float *sums = p->w->sums[0];
+	float *sums = p->w->sums;
 
 	p->steps = g->epilogue;
 	for (p->m0 = 0; p->m0 < g->m; p->m0 += BLOCK)
