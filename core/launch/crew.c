@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/cli.h"
 
 static int open_page(struct pfw_crew *crew, struct pfw_error *err)
 {
@@ -49,14 +50,27 @@ static int open_sockets(struct pfw_crew *crew, struct pfw_error *err)
 	return 0;
 }
 
+/* Whoever started us, nohup or a shell for its background jobs, has said that
+ * this signal shall not end us; a signalfd would hear it nevertheless. */
+static int is_ignored(int sig)
+{
+	struct sigaction now;
+
+	return !sigaction(sig, NULL, &now) && now.sa_handler == SIG_IGN;
+}
+
 static int open_signals(struct pfw_crew *crew, struct pfw_error *err)
 {
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	sigset_t set;
 
+	/* Where it was ignored, the dead would be gone before they are counted. */
+	sigaction(SIGCHLD, &by_default, NULL);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!is_ignored(ends[i]))
+			sigaddset(&set, ends[i]);
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, &crew->old_mask);
@@ -174,19 +188,41 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* A thread that could not be started leaves the others waiting: end it all. */
+static int tell_no_thread(struct thread *thread, int code)
+{
+	struct pfw_boot *boot = &thread->boot.boot;
+	struct pfw_event event = { .type = PFW_EVENT_FAIL,
+				   .code = PFW_EXIT_RESOURCES };
+
+	snprintf(event.text, sizeof(event.text),
+		 "cannot start the thread of rank %u: %s (raise 'ulimit -u', or "
+		 "lower ranks_per_process)",
+		 boot->rank, strerror(code));
+	boot->ops->tell(boot, &event, NULL);
+	return event.code;
+}
+
+/* Where one cannot be started the launcher ends the others: they are waited
+ * for, since they work in @p threads. */
 static int run_threads(struct thread *threads, uint32_t n)
 {
+	uint32_t started = 1;
 	int status = 0;
 
-	for (uint32_t i = 1; i < n; i++)
-		if (pthread_create(&threads[i].id, NULL, thread_main,
-				   &threads[i]))
-			return 11;
-	thread_main(&threads[0]);
-	for (uint32_t i = 1; i < n; i++)
+	for (; started < n; started++) {
+		int code = pthread_create(&threads[started].id, NULL,
+					  thread_main, &threads[started]);
+
+		if (code) {
+			status = tell_no_thread(&threads[started], code);
+			break;
+		}
+	}
+	if (!status)
+		thread_main(&threads[0]);
+	for (uint32_t i = 1; i < started; i++)
 		pthread_join(threads[i].id, NULL);
-	for (uint32_t i = 0; i < n && !status; i++)
+	for (uint32_t i = 0; i < started && !status; i++)
 		status = threads[i].status;
 	return status;
 }
@@ -214,7 +250,7 @@ static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
 	int status;
 
 	if (!threads)
-		return 11;
+		return PFW_EXIT_RESOURCES;
 	rank_signals(crew);
 	close_others(crew, me);
 	for (uint32_t i = 0; i < me->n; i++) {

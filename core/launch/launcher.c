@@ -71,6 +71,9 @@ static void take_packets(struct pfw_crew *crew, uint32_t rank)
 
 	for (;;) {
 		n = recv(crew->fds[rank], &packet, sizeof(packet), MSG_DONTWAIT);
+		/* It died with an answer unread; its own words come after. */
+		if (n < 0 && errno == ECONNRESET)
+			continue;
 		if (n < 0)
 			return;
 		if (n == 0) {

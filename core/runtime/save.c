@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "runtime/rank.h"
 
 static int write_params(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
@@ -55,6 +56,7 @@ static int fence(struct pfw_rank *rank, struct pfw_error *err)
 	struct pfw_status *status = rank->boot->status;
 	int rc;
 
+	atomic_store(&status->since, pfw_now());
 	atomic_store(&status->wait, PFW_WAIT_FENCE);
 	rc = rank->boot->ops->fence(rank->boot, pfw_rank_deadline(rank), err);
 	if (!rc)

@@ -291,6 +291,30 @@ static void signals_are_answered(void)
 	munmap(s, sizeof(*s));
 }
 
+static int hangs_up(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	if (boot->rank == 1)
+		kill(getppid(), SIGHUP);
+	return boot->ops->fence(boot, soon(), NULL) ? 1 : 0;
+}
+
+/* As under nohup, and below a parent that does not want to hear of children. */
+static void ignored_signals_stay_ignored(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);
+	CU_ASSERT_EQUAL(launch(s, 1, hangs_up, &result), 0);
+	CU_ASSERT_EQUAL(result.status, 0);
+	CU_ASSERT_EQUAL(result.signal, 0);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	munmap(s, sizeof(*s));
+}
+
 static const struct unit_test tests[] = {
 	{ "ranks meet, as processes and as threads", ranks_meet },
 	{ "a killed rank is named, and who waited for it", a_killed_rank_is_named },
@@ -299,6 +323,7 @@ static const struct unit_test tests[] = {
 	{ "a failure is told in its own words", a_failure_is_told },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
+	{ "signals that were ignored", ignored_signals_stay_ignored },
 };
 
 UNIT_MAIN("launch", tests)
