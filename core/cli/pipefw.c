@@ -2,10 +2,12 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/text.h"
 
@@ -70,13 +72,28 @@ int pfw_cli_config_status(int rc)
 	return PFW_EXIT_CONFIG;
 }
 
-int pfw_main(int argc, char **argv)
+/* A file that is opened must not get a closed standard stream's number, or
+ * the next message would be written into it.  /dev/null in the wrong mode keeps
+ * the number and the error. */
+static void keep_standard_streams(void)
 {
-	/* A BLAS that comes with a plugin must start no threads of its own: ranks
-	 * are pinned one to a core, and its pool would spin on the others'. */
-	setenv("OPENBLAS_NUM_THREADS", "1", 1);
-	/* A file that grows beyond `ulimit -f` is an error to tell, no death. */
-	signal(SIGXFSZ, SIG_IGN);
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			_exit(PFW_EXIT_RESOURCES);
+}
+
+/* What was asked for and did not arrive is no success. */
+static int flushed(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fputs("pipefw: standard output could not be written whole\n", stderr);
+	return status ? status : PFW_EXIT_RESOURCES;
+}
+
+static int run_command(int argc, char **argv)
+{
 	if (argc < 2) {
 		print_help(stderr);
 		return PFW_EXIT_CONFIG;
@@ -94,4 +111,15 @@ int pfw_main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	return unknown(argv[1]);
+}
+
+int pfw_main(int argc, char **argv)
+{
+	/* A BLAS that comes with a plugin must start no threads of its own: ranks
+	 * are pinned one to a core, and its pool would spin on the others'. */
+	setenv("OPENBLAS_NUM_THREADS", "1", 1);
+	keep_standard_streams();
+	/* A file that grows beyond `ulimit -f` is an error to tell, no death. */
+	signal(SIGXFSZ, SIG_IGN);
+	return flushed(run_command(argc, argv));
 }

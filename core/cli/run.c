@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -255,9 +256,10 @@ static int prepare(struct run *run, struct pfw_error *err)
 	if (run->cfg->warnings)
 		fprintf(stderr, "pipefw: %s\n", run->cfg->warnings);
 	how.cfg = run->cfg;
-	if (pfw_job_open(&how, &run->job, err)) {
+	rc = pfw_job_open(&how, &run->job, err);
+	if (rc) {
 		pfw_error_prefix(err, "%s: ", run->cfg->path);
-		return PFW_EXIT_CONFIG;
+		return pfw_cli_config_status(rc);
 	}
 	if (open_data(run, err))
 		return PFW_EXIT_DATA;
@@ -315,6 +317,9 @@ static int train(struct run *run, struct pfw_error *err)
 		pfw_error_set(err, ENOMEM, "out of memory");
 		return PFW_EXIT_RESOURCES;
 	}
+	/* Training goes on when whoever read our lines has left; events.jsonl
+	 * has them all, and the exit status tells. */
+	signal(SIGPIPE, SIG_IGN);
 	pfw_progress_open(&run->progress, run->job, run->opt.json,
 			  run->opt.quiet, run->log);
 	run->progress.first_step = run->progress.last_step = run->state.step;
@@ -335,10 +340,25 @@ static int train(struct run *run, struct pfw_error *err)
 	return status;
 }
 
+static int close_log(struct run *run, int status, struct pfw_error *err)
+{
+	int failed;
+
+	if (!run->log)
+		return status;
+	if (err->code)
+		pfw_progress_error(run->log, status, err->text);
+	failed = ferror(run->log);
+	failed |= fclose(run->log);
+	if (!failed || status)
+		return status;
+	pfw_error_set(err, EIO, "%s/events.jsonl: could not be written whole",
+		      run->job->run_dir);
+	return PFW_EXIT_RESOURCES;
+}
+
 static void close_run(struct run *run)
 {
-	if (run->log)
-		fclose(run->log);
 	pfw_job_close(run->job);
 	pfw_dataset_close(run->data);
 	pfw_tokenizer_close(run->tokenizer);
@@ -377,6 +397,7 @@ int pfw_cli_run(int argc, char **argv)
 		status = PFW_EXIT_OK;
 	} else {
 		status = execute(&run, &err);
+		status = close_log(&run, status, &err);
 	}
 	if (err.code) {
 		fprintf(stderr, "pipefw: %s\n", err.text);

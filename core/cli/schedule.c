@@ -114,11 +114,6 @@ static int run(const struct pfw_schedule_args *args, int *status,
 	else
 		rc = show(registry, args, status, err);
 	pfw_registry_close(registry);
-	if (!rc && (fflush(stdout) || ferror(stdout))) {
-		*status = PFW_EXIT_RESOURCES;
-		rc = pfw_error_set(err, EIO, "standard output could not be "
-				   "written");
-	}
 	return rc;
 }
 
