@@ -18,12 +18,27 @@ static int open_books(struct pfw_rank *rank, struct pfw_error *err)
 	return 0;
 }
 
+/* The header's line that only a rank can write: equal words, equal bits. */
+static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct pfw_event event = { .type = PFW_EVENT_NOTE };
+
+	if (rank->rank)
+		return 0;
+	snprintf(event.text, sizeof(event.text), "  device     %s %s (%s)",
+		 rank->job->cfg->device.plugin->info.name,
+		 pfw_dtype_name(rank->job->cfg->dtype), rank->device.props.path);
+	return rank->boot->ops->tell(rank->boot, &event, err);
+}
+
 static int run(struct pfw_rank *rank, struct pfw_error *err)
 {
 	int rc = open_books(rank, err);
 
 	if (!rc)
 		rc = pfw_rank_open_memory(rank, err);
+	if (!rc)
+		rc = tell_device(rank, err);
 	if (!rc)
 		rc = pfw_rank_load(rank, err);
 	if (!rc)
