@@ -12,6 +12,10 @@
 #include "tiny_model.h"
 #include "tmpdir.h"
 
+/* musl's symbols have no versions, so the linker takes a library's malloc for
+ * ours as well, and wants to see it. */
+#pragma GCC visibility push(default)
+
 /* The n-th allocation fails. */
 static int countdown;
 
@@ -47,6 +51,8 @@ char *__wrap_strdup(const char *s)
 {
 	return fails() ? NULL : __real_strdup(s);
 }
+
+#pragma GCC visibility pop
 
 /**
  * Runs it with each of its allocations failing, until none is left to fail.

@@ -18,10 +18,14 @@ void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
 void __real_free(void *p);
+/* musl's symbols have no versions, so the linker takes a library's malloc for
+ * ours as well, and wants to see it. */
+#pragma GCC visibility push(default)
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 void __wrap_free(void *p);
+#pragma GCC visibility pop
 
 static int fails(void)
 {

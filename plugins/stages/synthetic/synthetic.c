@@ -159,14 +159,14 @@ static uint64_t mark(uint32_t boundary, uint64_t at)
 static void put_marks(const struct synthetic *m, void *to, uint32_t boundary)
 {
 	for (uint64_t at = 0; to && at + 8 <= m->bytes; at += PAGE)
-		*(uint64_t *)((char *)to + at) = mark(boundary, at);
+		*(uint64_t *)(void *)((char *)to + at) = mark(boundary, at);
 }
 
 static int marks_are_good(const struct synthetic *m, const void *from,
 			  uint32_t boundary)
 {
 	for (uint64_t at = 0; from && at + 8 <= m->bytes; at += PAGE)
-		if (*(const uint64_t *)((const char *)from + at) !=
+		if (*(const uint64_t *)(const void *)((const char *)from + at) !=
 		    mark(boundary, at))
 			return 0;
 	return 1;
