@@ -48,9 +48,9 @@ watch() {
 
 # A witness that hears nothing proves nothing.
 watch synthetic interleaved --set device.probe=true
-[ "$(grep -c 'calls 1 allocations 1' "$tmp/seen")" = 2 ] || {
+[ "$(grep -c 'calls [1-9][0-9]* allocations 1 ' "$tmp/seen")" = 2 ] || {
 	cat "$tmp/seen"
-	echo 'the witness did not see one system call and one allocation a rank'
+	echo 'the witness saw no system call or not one allocation a rank'
 	exit 1
 }
 watch synthetic interleaved --set 'model.weight_us=[10.0]'
