@@ -21,6 +21,8 @@ struct drive {
 	unsigned lines;
 };
 
+/** Does pipefw run as it is?  0, and why not on stdout, where it does not. */
+int drive_can(void);
 /** A folder of the test's own, with a text and a config in it. */
 void drive_open(void);
 void drive_close(void);
