@@ -36,6 +36,10 @@ struct pfw_boot_ops {
 	int (*aborted)(const struct pfw_boot *boot);
 	/** The user wants an orderly end.  Cheap, no system call. */
 	int (*stopping)(const struct pfw_boot *boot);
+	/** A rank has something to tell, and the launcher does not listen: it is
+	 *  held up by whoever reads what it prints.  All wait with that rank, so
+	 *  no deadline passes meanwhile.  Cheap, no system call. */
+	int (*held)(const struct pfw_boot *boot);
 };
 
 /** One rank's end; by one thread. */

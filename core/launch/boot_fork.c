@@ -15,18 +15,43 @@ static struct pfw_boot_fork *of(struct pfw_boot *boot)
 	return (struct pfw_boot_fork *)boot;
 }
 
-static int send_packet(struct pfw_boot *boot, struct pfw_control_packet *packet,
+/* 0 when the launcher takes it, or errno; looks up for aborts. */
+static int send_when_there_is_room(struct pfw_boot *boot,
+				   const struct pfw_control_packet *packet)
+{
+	struct pollfd p = { .fd = of(boot)->fd, .events = POLLOUT };
+
+	for (;;) {
+		if (send(p.fd, packet, sizeof(*packet),
+			 MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR)
+			return errno;
+		if (boot->ops->aborted(boot))
+			return ECANCELED;
+		poll(&p, 1, 100);
+	}
+}
+
+static int send_packet(struct pfw_boot *boot,
+		       const struct pfw_control_packet *packet,
 		       struct pfw_error *err)
 {
-	ssize_t n;
+	_Atomic uint32_t *held = &of(boot)->page->held;
+	int code = 0;
 
-	do
-		n = send(of(boot)->fd, packet, sizeof(*packet), MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (send(of(boot)->fd, packet, sizeof(*packet),
+		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		atomic_fetch_add(held, 1);
+		code = send_when_there_is_room(boot, packet);
+		atomic_fetch_sub(held, 1);
+	}
+	if (code == ECANCELED)
+		return pfw_error_set(err, ECANCELED, "another rank failed");
+	if (code)
 		return pfw_error_set(err, EPIPE,
 				     "rank %u cannot reach the launcher: %s",
-				     boot->rank, strerror(errno));
+				     boot->rank, strerror(code));
 	return 0;
 }
 
@@ -44,6 +69,7 @@ static int receive(struct pfw_boot *boot, struct pfw_control_packet *packet,
 		   uint64_t deadline, struct pfw_error *err)
 {
 	struct pollfd p = { .fd = of(boot)->fd, .events = POLLIN };
+	uint64_t last = pfw_now(), now;
 
 	for (;;) {
 		ssize_t n;
@@ -59,7 +85,11 @@ static int receive(struct pfw_boot *boot, struct pfw_control_packet *packet,
 		if (boot->ops->aborted(boot))
 			return pfw_error_set(err, ECANCELED,
 					     "another rank failed");
-		if (pfw_now() > deadline)
+		now = pfw_now();
+		if (boot->ops->held(boot))
+			deadline += now - last;
+		last = now;
+		if (now > deadline)
 			return pfw_error_set(err, ETIMEDOUT,
 					     "the other ranks did not come");
 	}
@@ -140,6 +170,13 @@ static int fork_stopping(const struct pfw_boot *boot)
 	return atomic_load_explicit(&b->page->stop, memory_order_relaxed) != 0;
 }
 
+static int fork_held(const struct pfw_boot *boot)
+{
+	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
+
+	return atomic_load_explicit(&b->page->held, memory_order_relaxed) != 0;
+}
+
 static const struct pfw_boot_ops fork_ops = {
 	.put = fork_put,
 	.get = fork_get,
@@ -147,6 +184,7 @@ static const struct pfw_boot_ops fork_ops = {
 	.tell = fork_tell,
 	.aborted = fork_aborted,
 	.stopping = fork_stopping,
+	.held = fork_held,
 };
 
 void pfw_boot_fork_init(struct pfw_boot_fork *boot,

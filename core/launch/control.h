@@ -10,6 +10,7 @@
 struct pfw_control_page {
 	_Alignas(128) _Atomic uint32_t abort;
 	_Alignas(128) _Atomic uint32_t stop;
+	_Alignas(128) _Atomic uint32_t held; /**< ranks whose packet found no room */
 	struct pfw_status status[]; /**< [ranks] */
 };
 

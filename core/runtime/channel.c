@@ -72,9 +72,11 @@ static int wait_slice(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		return pfw_error_set(err, EDEADLK,
 				     "rank %u waits for itself on its own edge",
 				     rank->rank);
-	/* What the clock did while the whole run was stopped does not count. */
+	/* What the clock did while the whole run was stopped does not count, nor
+	 * while a rank waits for the launcher to listen. */
 	spent = pfw_now() - start;
-	*waited += spent < 2 * SLICE_NS ? spent : 2 * SLICE_NS;
+	if (!rank->boot->ops->held(rank->boot))
+		*waited += spent < 2 * SLICE_NS ? spent : 2 * SLICE_NS;
 	if (rank->boot->ops->aborted(rank->boot))
 		return pfw_error_set(err, ECANCELED, "another rank failed");
 	if (*waited / SLICE_NS == slices)

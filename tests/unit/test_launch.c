@@ -21,6 +21,7 @@ struct scene {
 	_Atomic uint32_t ran[RANKS];
 	_Atomic int pids[RANKS];
 	uint32_t events;
+	_Atomic uint32_t seen; /* a rank saw that another is held up */
 	char note[4096];
 };
 
@@ -291,6 +292,57 @@ static void signals_are_answered(void)
 	munmap(s, sizeof(*s));
 }
 
+#define MANY 1000u
+
+/* Does not listen until the ranks have noticed, and then for a while. */
+static void slow_on_event(void *context, const struct pfw_event *event)
+{
+	struct scene *s = context;
+	uint64_t deadline = soon();
+
+	if (!s->events++)
+		while (!atomic_load(&s->seen) && pfw_now() < deadline)
+			usleep(1000);
+	if (event->step == 1)
+		usleep(1500000);
+}
+
+/* Rank 0 tells more than a socket holds; the others' deadlines wait for it. */
+static int tells_a_lot(void *context, struct pfw_boot *boot)
+{
+	struct scene *s = context;
+	struct pfw_event event = { .type = PFW_EVENT_STEP };
+
+	for (uint32_t i = 1; !boot->rank && i <= MANY; i++) {
+		event.step = i;
+		if (boot->ops->tell(boot, &event, NULL))
+			return 1;
+	}
+	while (boot->rank && !boot->ops->held(boot) && !atomic_load(&s->seen))
+		usleep(1000);
+	atomic_store(&s->seen, 1);
+	return boot->ops->fence(boot, pfw_now() + PFW_S, NULL) ? 2 : 0;
+}
+
+static void a_launcher_may_be_held_up(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+	struct pfw_launch how = {
+		.ranks = RANKS,
+		.ranks_per_process = 1,
+		.timeout = TIMEOUT,
+		.rank_main = tells_a_lot,
+		.on_event = slow_on_event,
+		.context = s,
+	};
+
+	CU_ASSERT_EQUAL(pfw_launch(&how, &result, NULL), 0);
+	CU_ASSERT_EQUAL(result.status, 0);
+	CU_ASSERT_EQUAL(s->events, MANY);
+	munmap(s, sizeof(*s));
+}
+
 static int hangs_up(void *context, struct pfw_boot *boot)
 {
 	(void)context;
@@ -323,6 +375,7 @@ static const struct unit_test tests[] = {
 	{ "a failure is told in its own words", a_failure_is_told },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
+	{ "a launcher may be held up", a_launcher_may_be_held_up },
 	{ "signals that were ignored", ignored_signals_stay_ignored },
 };
 
