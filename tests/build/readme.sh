@@ -1,6 +1,9 @@
 # What README.md shows is what the program says: every block that begins with
 # "$ pipefw schedule", and every row of the table of schedules.
 set -u
+# It shows the drawing of a terminal that has these characters.
+LC_ALL=C.UTF-8
+export LC_ALL
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 readme=$srcdir/README.md
