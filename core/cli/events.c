@@ -46,7 +46,7 @@ static void print_start(FILE *to, const struct pfw_progress *p)
 	if (job->run_dir)
 		print_text(to, "run", job->run_dir);
 	print_text(to, "stage", job->cfg->model.plugin->info.name);
-	print_text(to, "schedule", job->cfg->schedule.plugin->info.name);
+	print_text(to, "schedule", pfw_config_schedule(job->cfg));
 	print_text(to, "transport",
 		   job->cfg->transport.transport.plugin->info.name);
 	print_text(to, "device", job->cfg->device.plugin->info.name);

@@ -37,20 +37,21 @@ static void size_text(uint64_t bytes, char *buf, size_t len)
 static void print_schedule(const struct pfw_job *job, FILE *to)
 {
 	const struct pfw_config *cfg = job->cfg;
-	const struct pfw_schedule_ops *ops = &cfg->schedule.plugin->ops.schedule;
+	const struct pfw_loaded *plugin = cfg->schedule.plugin;
 	struct pfw_shape shape = {
 		.size = sizeof(shape),
 		.ranks = cfg->pipeline.ranks,
-		.chunks = cfg->pipeline.chunks,
+		.chunks = pfw_job_placement(job)->chunks,
 		.microbatches = cfg->pipeline.microbatches,
 	};
 	char text[128] = "";
 
-	if (ops->describe)
-		ops->describe(&shape, cfg->schedule.values, text, sizeof(text));
+	if (plugin && plugin->ops.schedule.describe)
+		plugin->ops.schedule.describe(&shape, cfg->schedule.values,
+					      text, sizeof(text));
 	fprintf(to, "  pipeline   %s%s%s%s, p=%u v=%u m=%u, micro-batches of "
 		"%u x %u tokens\n",
-		cfg->schedule.plugin->info.name, *text ? " (" : "", text,
+		pfw_config_schedule(cfg), *text ? " (" : "", text,
 		*text ? ")" : "", shape.ranks, shape.chunks, shape.microbatches,
 		job->model->shape.batch, job->model->shape.seq);
 }

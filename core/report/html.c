@@ -62,7 +62,7 @@ static void print_head(const struct pfw_report *r, FILE *to)
 	fprintf(to, "</title>\n%s</head><body>\n<h1>", style);
 	escaped(r->dir, to);
 	fputs("</h1>\n<p>", to);
-	escaped(r->cfg->schedule.plugin->info.name, to);
+	escaped(pfw_config_schedule(r->cfg), to);
 	fprintf(to, ", %u ranks, %u chunk%s a rank, %u micro-batches; steps %"
 		PRIu64 " to %" PRIu64 ".</p>\n<p class=\"advice\">",
 		r->program->ranks, r->program->chunks,

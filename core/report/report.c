@@ -6,25 +6,18 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "runtime/planned.h"
 
 static int open_program(struct pfw_report *r, struct pfw_error *err)
 {
 	const struct pfw_config *cfg = r->cfg;
-	struct pfw_shape shape = {
-		.size = sizeof(shape),
-		.ranks = cfg->pipeline.ranks,
-		.chunks = cfg->pipeline.chunks,
-		.microbatches = cfg->pipeline.microbatches,
-	};
 	struct pfw_compile how = { .order_any = cfg->pipeline.order_any };
 	struct pfw_call_shape call = {
 		.size = sizeof(call),
 		.batch = cfg->pipeline.microbatch_size,
 		.act_dtype = PFW_F32,
 	};
-	int rc = pfw_schedule_plan_make(cfg->schedule.plugin,
-					cfg->schedule.values, &shape, &r->plan,
-					err);
+	int rc = pfw_config_plan(cfg, &r->plan, err);
 
 	how.plan = r->plan;
 	if (!rc)

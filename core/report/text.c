@@ -40,7 +40,7 @@ static void print_costs(const struct pfw_report *r, FILE *to)
 int pfw_report_text(const struct pfw_report *r, FILE *to)
 {
 	fprintf(to, "%s: %s, p=%u v=%u m=%u, steps %" PRIu64 " to %" PRIu64
-		"\n\n", r->dir, r->cfg->schedule.plugin->info.name,
+		"\n\n", r->dir, pfw_config_schedule(r->cfg),
 		r->program->ranks, r->program->chunks, r->program->microbatches,
 		r->first_step, r->last_step);
 	fprintf(to, "                 predicted   measured\n");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/job_make.h"
+#include "runtime/planned.h"
 
 const struct pfw_program *pfw_job_placement(const struct pfw_job *job)
 {
@@ -35,7 +36,7 @@ static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
 	};
 
 	return pfw_model_open(cfg->model.plugin, cfg->model.values, &shape,
-			      cfg->pipeline.ranks * cfg->pipeline.chunks,
+			      pfw_job_placement(job)->stages,
 			      cfg->pipeline.layout, &job->model, err);
 }
 
@@ -58,18 +59,10 @@ static int open_programs(struct pfw_job *job, int generate,
 			 struct pfw_error *err)
 {
 	const struct pfw_config *cfg = job->cfg;
-	struct pfw_shape shape = {
-		.size = sizeof(shape),
-		.ranks = cfg->pipeline.ranks,
-		.chunks = cfg->pipeline.chunks,
-		.microbatches = cfg->pipeline.microbatches,
-	};
 	struct pfw_schedule_plan *plan, *forward = NULL;
 	uint32_t which = generate ? PFW_PROGRAM_GENERATE : PFW_PROGRAM_EVAL;
 	uint32_t m = generate ? 1 : (uint32_t)cfg->data.eval_batches;
-	int rc = pfw_schedule_plan_make(cfg->schedule.plugin,
-					cfg->schedule.values, &shape, &plan,
-					err);
+	int rc = pfw_config_plan(cfg, &plan, err);
 
 	if (rc)
 		return rc;

@@ -14,14 +14,25 @@ void pfw_choice_clear(struct pfw_choice *choice)
 	memset(choice, 0, sizeof(*choice));
 }
 
+/* A string as it is written, or as a --set has it, quoted or not. */
+static const char *string_of(const config_setting_t *setting,
+			     char buf[PFW_LITERAL_STRING_MAX])
+{
+	const char *given = pfw_setting_text(setting);
+	struct pfw_literal l;
+
+	if (given && !pfw_literal_read(given, PFW_OPT_STRING, &l, NULL, buf))
+		return buf;
+	return config_setting_get_string(setting);
+}
+
 /* The plugin's name as it is written: *word is the caller's to free(), *at the
  * setting it stands in. */
 static int read_word(struct pfw_reader *r, const char *what, const char *key,
 		     const config_setting_t *setting, const char *def,
 		     const config_setting_t **at, char **word)
 {
-	const char *text = def, *given = NULL;
-	struct pfw_literal l;
+	const char *text = def;
 	char string[PFW_LITERAL_STRING_MAX];
 
 	*at = setting;
@@ -36,12 +47,8 @@ static int read_word(struct pfw_reader *r, const char *what, const char *key,
 		return pfw_tree_refuse(r->tree, *at, r->err, EINVAL, "%s must be "
 				       "the name of a plugin, or a group with "
 				       "%s = \"NAME\"", what, key);
-	if (*at) {
-		text = config_setting_get_string(*at);
-		given = pfw_setting_text(*at);
-	}
-	if (given && !pfw_literal_read(given, PFW_OPT_STRING, &l, NULL, string))
-		text = string;
+	if (*at)
+		text = string_of(*at, string);
 	if (strchr(text, '/'))
 		return pfw_tree_resolve(r->tree, *at, text, word, r->err);
 	*word = strdup(text);
@@ -108,6 +115,48 @@ int pfw_read_choice(struct pfw_reader *r, uint32_t kind, const char *what,
 	else
 		*out = c;
 	return rc;
+}
+
+static int read_schedule_file(struct pfw_reader *r,
+			      const config_setting_t *group,
+			      const config_setting_t *file, char **out)
+{
+	char string[PFW_LITERAL_STRING_MAX];
+	const config_setting_t *s;
+
+	if (config_setting_type(file) != CONFIG_TYPE_STRING ||
+	    !*string_of(file, string))
+		return pfw_tree_refuse(r->tree, file, r->err, EINVAL,
+				       "pipeline.schedule.file must be the path "
+				       "of a schedule as comma-separated values");
+	for (unsigned i = 0; i < (unsigned)config_setting_length(group); i++) {
+		s = config_setting_get_elem(group, i);
+		if (s != file)
+			return pfw_tree_refuse(r->tree, s, r->err, EINVAL,
+					       "pipeline.schedule has a file, "
+					       "and a file has no %s: leave one "
+					       "of them out",
+					       config_setting_name(s));
+	}
+	return pfw_tree_resolve(r->tree, file, string_of(file, string), out,
+				r->err);
+}
+
+int pfw_read_schedule(struct pfw_reader *r, const config_setting_t *setting,
+		      const char *def, struct pfw_choice *plugin, char **file)
+{
+	static const struct pfw_table none = { NULL, 0 };
+	static const char what[] = "pipeline.schedule";
+	const config_setting_t *s = NULL;
+	int rc;
+
+	if (setting && config_setting_is_group(setting))
+		s = config_setting_get_member(setting, "file");
+	if (s)
+		return read_schedule_file(r, setting, s, file);
+	rc = pfw_read_choice(r, PFW_KIND_SCHEDULE, what, "name", setting, def,
+			     &none, plugin);
+	return rc ? rc : pfw_read_missing(r, what, setting, plugin->values);
 }
 
 static int read_filters(struct pfw_reader *r, const config_setting_t *list,

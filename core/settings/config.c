@@ -172,7 +172,6 @@ static int read_model(struct pfw_reader *r, struct pfw_config *cfg)
 
 static int read_plugins(struct pfw_reader *r, struct pfw_config *cfg)
 {
-	static const struct pfw_table none = { NULL, 0 };
 	const struct pfw_group *device = group_at(PFW_GROUP_DEVICE);
 	const struct pfw_table of_device = { device->options,
 					     device->n_options };
@@ -181,12 +180,8 @@ static int read_plugins(struct pfw_reader *r, struct pfw_config *cfg)
 
 	if (s)
 		s = config_setting_get_member(s, "schedule");
-	rc = pfw_read_choice(r, PFW_KIND_SCHEDULE, "pipeline.schedule", "name",
-			     s, def_of(PFW_GROUP_PIPELINE, "schedule"), &none,
-			     &cfg->schedule);
-	if (!rc)
-		rc = pfw_read_missing(r, "pipeline.schedule", s,
-				      cfg->schedule.values);
+	rc = pfw_read_schedule(r, s, def_of(PFW_GROUP_PIPELINE, "schedule"),
+			       &cfg->schedule, &cfg->schedule_file);
 	if (!rc)
 		rc = pfw_read_transport(r,
 					group_setting(r, PFW_GROUP_TRANSPORT),
@@ -356,6 +351,7 @@ void pfw_config_free(struct pfw_config *cfg)
 		return;
 	pfw_choice_clear(&cfg->model);
 	pfw_choice_clear(&cfg->schedule);
+	free(cfg->schedule_file);
 	pfw_choice_clear(&cfg->transport.transport);
 	for (uint32_t i = 0; i < cfg->transport.n_filters; i++)
 		pfw_choice_clear(&cfg->transport.filters[i]);
@@ -365,4 +361,10 @@ void pfw_config_free(struct pfw_config *cfg)
 	free(cfg->warnings);
 	free(cfg->path);
 	free(cfg);
+}
+
+const char *pfw_config_schedule(const struct pfw_config *cfg)
+{
+	return cfg->schedule_file ? cfg->schedule_file :
+				    cfg->schedule.plugin->info.name;
 }

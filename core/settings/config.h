@@ -59,7 +59,8 @@ struct pfw_config {
 	} run;
 
 	struct pfw_choice model;    /**< stage plugin, its options */
-	struct pfw_choice schedule;
+	struct pfw_choice schedule; /**< .plugin NULL: schedule_file */
+	char *schedule_file; /**< absolute; NULL: a plugin makes the schedule */
 	struct {
 		uint32_t ranks, chunks, microbatches, microbatch_size;
 		uint32_t ranks_per_process;
@@ -101,6 +102,9 @@ int pfw_config_load(struct pfw_registry *reg, const char *path,
 		    const char *const *sets, size_t n_sets,
 		    struct pfw_config **out, struct pfw_error *err);
 void pfw_config_free(struct pfw_config *cfg);
+
+/** What people call the schedule: its plugin's name, or the file. */
+const char *pfw_config_schedule(const struct pfw_config *cfg);
 
 /** Writes the effective config, every key, in libconfig syntax. */
 int pfw_config_write(const struct pfw_config *cfg, FILE *to,

@@ -34,7 +34,8 @@ static const struct pfw_option model[] = {
 
 static const struct pfw_option pipeline[] = {
 	{ "schedule", PFW_OPT_STRING, 0, "1f1b", "schedule plugin: a name, or a "
-	  "group of name and the plugin's options", NULL, 0, 0 },
+	  "group of name and the plugin's options; or a group of file: a "
+	  "schedule as comma-separated values", NULL, 0, 0 },
 	{ "ranks", PFW_OPT_INT, 0, "1", "p: ranks that the model is spread over",
 	  NULL, 1, 65536 },
 	{ "chunks", PFW_OPT_INT, 0, "1", "v: stages of each rank", NULL, 1,

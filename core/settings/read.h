@@ -41,6 +41,10 @@ int pfw_read_choice(struct pfw_reader *r, uint32_t kind, const char *what,
 		    struct pfw_choice *out);
 void pfw_choice_clear(struct pfw_choice *choice);
 
+/** A schedule: a plugin, or the file that a group's only member names. */
+int pfw_read_schedule(struct pfw_reader *r, const config_setting_t *setting,
+		      const char *def, struct pfw_choice *plugin, char **file);
+
 /** The transport and its filters. */
 int pfw_read_transport(struct pfw_reader *r, const config_setting_t *setting,
 		       const char *def, struct pfw_transport_choice *out);

@@ -202,6 +202,19 @@ static config_setting_t *descend(config_setting_t *parent, const char *word,
 	return as_group(child, set);
 }
 
+/* A schedule is a plugin or a file: to name one takes the other away. */
+static void make_room(config_setting_t *group, const char *word)
+{
+	const char *name = config_setting_name(group);
+
+	if (!name || strcmp(name, "schedule") != 0)
+		return;
+	while (!strcmp(word, "file") && config_setting_length(group))
+		config_setting_remove_elem(group, 0);
+	if (!strcmp(word, "name"))
+		config_setting_remove(group, "file");
+}
+
 static int apply_set(struct pfw_tree *tree, const char *set,
 		     struct pfw_error *err)
 {
@@ -219,6 +232,7 @@ static int apply_set(struct pfw_tree *tree, const char *set,
 		word = dot + 1;
 	}
 	if (at && config_setting_is_group(at)) {
+		make_room(at, word);
 		config_setting_remove(at, word);
 		leaf = config_setting_add(at, word, CONFIG_TYPE_STRING);
 	}

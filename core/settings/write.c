@@ -116,7 +116,13 @@ int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 	fputs("\n};\nmodel = {", to);
 	write_choice(to, &cfg->model, "stage", line);
 	fputs("\n};\npipeline = {\n\tschedule = {", to);
-	write_choice(to, &cfg->schedule, "name", " ");
+	if (cfg->schedule_file) {
+		fputs(" file = ", to);
+		write_string(to, cfg->schedule_file);
+		fputc(';', to);
+	} else {
+		write_choice(to, &cfg->schedule, "name", " ");
+	}
 	fputs(" };", to);
 	write_values(to, cfg->groups[PFW_GROUP_PIPELINE], line, "schedule");
 	fputs("\n};\n", to);
