@@ -132,7 +132,8 @@ static void take_step(struct pfw_progress *p, const struct pfw_event *e)
 		snprintf(text, sizeof(text),
 			 "step %" PRIu64 ": loss %g, gradient norm %g: not "
 			 "finite, update left out",
-			 e->step, e->loss, e->grad_norm);
+			 /* The sign of a NaN says nothing. */
+			 e->step, fabs(e->loss), fabs(e->grad_norm));
 		pfw_progress_note(p, text);
 	}
 }
