@@ -86,7 +86,8 @@ static int show(struct pfw_registry *registry,
 	if (!strcmp(format, "csv"))
 		rc = pfw_csv_write(job.plan, args->header, stdout, err);
 	else if (!strcmp(format, "svg"))
-		rc = pfw_draw_svg(job.sim, job.name, job.unit, stdout, err);
+		rc = pfw_draw_svg(job.sim, job.name, job.unit, 0, stdout,
+				  err);
 	else if (!strcmp(format, "trace"))
 		rc = pfw_write_trace(job.sim, stdout, err);
 	else if (!strcmp(format, "json"))

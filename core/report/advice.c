@@ -134,20 +134,24 @@ static void consider(struct pfw_report *r, const char *schedule, uint32_t chunks
 {
 	double gain = 1 - (double)sim->step_time /
 			  (double)r->predicted->step_time;
+	char now[16], then[16], memory[96] = "";
 
 	if (gain <= r->advice.gain || gain < WORTH)
 		return;
+	snprintf(now, sizeof(now), "%.2g", peak_share(r->predicted));
+	snprintf(then, sizeof(then), "%.2g", peak_share(sim));
+	if (strcmp(now, then))
+		snprintf(memory, sizeof(memory), " (activations at the peak: %s "
+			 "in place of %s micro-batches of a rank)", then, now);
 	r->advice.found = 1;
 	r->advice.gain = gain;
 	r->advice.chunks = chunks;
 	snprintf(r->advice.schedule, sizeof(r->advice.schedule), "%s", schedule);
 	snprintf(r->advice.text, sizeof(r->advice.text),
 		 "schedule %s with %u chunk%s a rank would make the step %.0f %% "
-		 "shorter (activations at the peak: %.2g in place of %.2g "
-		 "micro-batches of a rank): --set pipeline.schedule=%s --set "
-		 "pipeline.chunks=%u",
-		 schedule, chunks, chunks == 1 ? "" : "s", 100 * gain,
-		 peak_share(sim), peak_share(r->predicted), schedule, chunks);
+		 "shorter%s: --set pipeline.schedule=%s --set pipeline.chunks=%u",
+		 schedule, chunks, chunks == 1 ? "" : "s", 100 * gain, memory,
+		 schedule, chunks);
 }
 
 static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)

@@ -10,6 +10,9 @@
 
 #define WIDTH 900.0
 #define HEIGHT 220.0
+#define STEP_WIDTH 1000.0 /* of a step that fits on the page */
+#define WIDEST 20000.0    /* and no wider than this */
+#define LEAST_BOX 14.0    /* where it does not: of the shortest stage's F */
 
 static const char style[] =
 	"<style>\n"
@@ -21,7 +24,9 @@ static const char style[] =
 	"th,td{white-space:nowrap;padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}\n"
 	"th:first-child,td:first-child{text-align:left}\n"
 	".advice{padding:.8rem 1rem;background:#eef5ff;border-left:4px solid #4a86d8}\n"
+	".advice code{display:block;white-space:nowrap;overflow-x:auto}\n"
 	".timeline{overflow-x:auto;border:1px solid #ddd;margin:.3rem 0 1rem}\n"
+	".timeline svg{display:block}\n"
 	".bar{display:flex;height:22px;width:100%;min-width:400px;border-radius:3px;"
 	"overflow:hidden;margin:2px 0}\n"
 	".bar span{display:block;height:100%}\n"
@@ -30,9 +35,9 @@ static const char style[] =
 	".key span{display:inline-block;width:12px;height:12px;margin:0 .3rem 0 1rem}\n"
 	"</style>\n";
 
-static void escaped(const char *text, FILE *to)
+static void escaped_part(const char *text, const char *end, FILE *to)
 {
-	for (; *text; text++) {
+	for (; text < end; text++) {
 		if (*text == '&')
 			fputs("&amp;", to);
 		else if (*text == '<')
@@ -42,6 +47,28 @@ static void escaped(const char *text, FILE *to)
 		else
 			fputc(*text, to);
 	}
+}
+
+static void escaped(const char *text, FILE *to)
+{
+	escaped_part(text, text + strlen(text), to);
+}
+
+/* The sentence, and below it what would be typed. */
+static void print_advice(const char *text, FILE *to)
+{
+	const char *options = strstr(text, "--set");
+
+	fputs("<p class=\"advice\">", to);
+	if (options) {
+		escaped_part(text, options, to);
+		fputs("<code>", to);
+		escaped(options, to);
+		fputs("</code>", to);
+	} else {
+		escaped(text, to);
+	}
+	fputs("</p>\n", to);
 }
 
 static double waits_of(const struct pfw_report *r, uint32_t k)
@@ -64,12 +91,11 @@ static void print_head(const struct pfw_report *r, FILE *to)
 	fputs("</h1>\n<p>", to);
 	escaped(pfw_config_schedule(r->cfg), to);
 	fprintf(to, ", %u ranks, %u chunk%s a rank, %u micro-batches; steps %"
-		PRIu64 " to %" PRIu64 ".</p>\n<p class=\"advice\">",
+		PRIu64 " to %" PRIu64 ".</p>\n",
 		r->program->ranks, r->program->chunks,
 		r->program->chunks == 1 ? "" : "s", r->program->microbatches,
 		r->first_step, r->last_step);
-	escaped(r->advice.text, to);
-	fputs("</p>\n", to);
+	print_advice(r->advice.text, to);
 }
 
 static void print_figures(const struct pfw_report *r, FILE *to)
@@ -85,19 +111,37 @@ static void print_figures(const struct pfw_report *r, FILE *to)
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 }
 
+/* Both on one scale: pixels of a millisecond. */
+static double timeline_scale(const struct pfw_report *r)
+{
+	int64_t longest = r->measured->step_time > r->predicted->step_time ?
+				  r->measured->step_time :
+				  r->predicted->step_time;
+	int64_t shortest = r->forward[0];
+
+	for (uint32_t s = 1; s < r->program->stages; s++)
+		if (r->forward[s] < shortest)
+			shortest = r->forward[s];
+	if (longest <= 0 || shortest <= 0)
+		return 0;
+	return 1e6 * fmax(STEP_WIDTH / (double)longest,
+			  fmin(LEAST_BOX / (double)shortest,
+			       WIDEST / (double)longest));
+}
+
 static int print_timelines(const struct pfw_report *r, FILE *to,
 			   struct pfw_error *err)
 {
+	double scale = timeline_scale(r);
 	char title[96];
 	int rc;
 
 	fputs("<h2>The step</h2>\n<div class=\"timeline\">", to);
-	rc = pfw_draw_svg(r->predicted, "predicted, ms", 1e6, to, err);
-	fputs("</div>\n<div class=\"timeline\">", to);
+	rc = pfw_draw_svg(r->predicted, "predicted, ms", 1e6, scale, to, err);
 	snprintf(title, sizeof(title), "measured (step %" PRIu64 "), ms",
 		 r->typical);
 	if (!rc)
-		rc = pfw_draw_svg(r->measured, title, 1e6, to, err);
+		rc = pfw_draw_svg(r->measured, title, 1e6, scale, to, err);
 	fputs("</div>\n", to);
 	return rc;
 }
@@ -203,7 +247,8 @@ static void print_loss(const struct pfw_report *r, FILE *to)
 
 static void mebibytes(uint64_t bytes, FILE *to)
 {
-	fprintf(to, "<td>%.1f</td>", (double)bytes / 1048576);
+	fprintf(to, "<td>%.*f</td>", bytes < 10 * 1048576 ? 2 : 1,
+		(double)bytes / 1048576);
 }
 
 /* As the plan counts it. */

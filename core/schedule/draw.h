@@ -25,10 +25,11 @@ int pfw_draw_text(const struct pfw_simulation *sim,
 
 /**
  * The timeline as a picture by itself: boxes to scale, with their names.
- * @p unit: ns that the time axis counts as one.
+ * @p unit: ns that the time axis counts as one; @p pixels: of such a unit, or 0:
+ * as many as the names need.
  */
 int pfw_draw_svg(const struct pfw_simulation *sim, const char *title,
-		 double unit, FILE *to, struct pfw_error *err);
+		 double unit, double pixels, FILE *to, struct pfw_error *err);
 
 /**
  * Trace events (the JSON that Perfetto and Chrome read): a track for each rank,

@@ -94,9 +94,10 @@ static void print_action(const struct pfw_simulation *sim,
 }
 
 int pfw_draw_svg(const struct pfw_simulation *sim, const char *title,
-		 double unit, FILE *to, struct pfw_error *err)
+		 double unit, double pixels_of_unit, FILE *to,
+		 struct pfw_error *err)
 {
-	double pixels = scale(sim);
+	double pixels = pixels_of_unit > 0 ? pixels_of_unit / unit : scale(sim);
 	double width = LEFT + (double)sim->step_time * pixels + 16;
 	double height = TOP + ROW * sim->ranks + 8;
 
