@@ -1,0 +1,110 @@
+#!/bin/sh
+# The report in a browser: drawn without a network, whole, both timelines on one
+# scale, and nothing is asked for from outside the page.
+set -eu
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+browser=$(command -v chromium || command -v chromium-browser ||
+	command -v google-chrome) || skip 'no chromium'
+
+fail() {
+	echo "FAIL: $*"
+	exit 1
+}
+
+# seen PAGE: the page as the browser has it, after a script has measured it.
+seen() {
+	cat >"$dir/page.html" <<'HTML'
+<!doctype html>
+<meta http-equiv="Content-Security-Policy"
+	content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<script>
+let requests = 0;
+addEventListener("securitypolicyviolation", () => requests++);
+</script>
+HTML
+	sed '/<\/body>/d' "$1" >>"$dir/page.html"
+	cat >>"$dir/page.html" <<'HTML'
+<script>
+addEventListener("load", () => {
+	const svg = [...document.querySelectorAll(".timeline svg")];
+	const box = e => e.getBoundingClientRect();
+	const tick = e => e.querySelectorAll("text")[2]; /* title, 0, this */
+	const table = document.querySelectorAll("table")[1];
+	const shown = e => e && box(e).width > 0 && box(e).height > 0;
+	const facts = {
+		requests: requests,
+		timelines: svg.filter(shown).length,
+		boxes: svg.map(e => e.querySelectorAll("rect title").length),
+		scales: new Set(svg.map(e => tick(e).textContent + " " +
+			Math.round(box(tick(e)).x))).size,
+		ranks: [...table.rows].filter(shown).length - 1,
+		advice: [...document.querySelectorAll(".advice")].filter(shown).length,
+		loss: [...document.querySelectorAll("polyline")].filter(shown).length,
+		overflow: document.documentElement.scrollWidth > innerWidth,
+	};
+	const p = document.createElement("p");
+	for (const name in facts)
+		p.append(`${name}=${facts[name]};`);
+	document.body.append(p);
+});
+</script></body></html>
+HTML
+	timeout 60 "$browser" --headless --no-sandbox --disable-gpu \
+		--disable-dev-shm-usage --disable-background-networking --no-first-run \
+		--user-data-dir="$dir/profile" \
+		--window-size=1200,1400 --virtual-time-budget=2000 \
+		--dump-dom "file://$dir/page.html" 2>"$dir/err" >"$dir/dom" || {
+		tail -n 3 "$dir/err"
+		skip 'chromium does not start here'
+	}
+	sed -n 's/.*<p>\(requests=.*\)<\/p>.*/\1/p' "$dir/dom" >"$dir/seen"
+	[ -s "$dir/seen" ] || skip 'chromium runs no script here'
+	cat "$dir/seen"
+}
+
+shows() {
+	for fact; do
+		grep -q "$fact;" "$dir/seen" || fail "not $fact"
+	done
+}
+
+cat >"$dir/synthetic.cfg" <<CFG
+run = { steps = 4; };
+model = { stage = "synthetic"; layers = 8; bytes = 4096; forward_us = [500.0];
+	input_us = [500.0]; weight_us = [500.0]; };
+pipeline = { schedule = "interleaved"; ranks = 4; chunks = 2; microbatches = 8;
+	microbatch_size = 1; };
+CFG
+cat "$srcdir"/core/*/*.c >"$dir/text"
+cat >"$dir/gpt2.cfg" <<CFG
+run = { steps = 6; };
+model = { stage = "gpt2"; layers = 4; heads = 2; hidden = 32; context = 32;
+	vocab = 256; };
+pipeline = { schedule = "1f1b"; ranks = 2; microbatches = 4;
+	microbatch_size = 1; };
+data = { train = "$dir/text"; eval_every = 3; eval_batches = 1; };
+CFG
+for model in synthetic gpt2; do
+	pipefw run "$dir/$model.cfg" --quiet --out "$dir/$model" \
+		--trace "$dir/trace.json"
+	pipefw report "$dir/$model" >/dev/null
+done
+
+seen "$dir/synthetic/report.html"
+shows requests=0 timelines=2 boxes=128,128 scales=1 ranks=4 advice=1 loss=0 \
+	overflow=false
+seen "$dir/gpt2/report.html"
+shows requests=0 timelines=2 boxes=16,16 scales=1 ranks=2 advice=1 loss=2 \
+	overflow=false
+
+# A request would have been seen.
+sed 's/<h1>/<img src="missing.png"><h1>/' "$dir/gpt2/report.html" \
+	>"$dir/asks.html"
+seen "$dir/asks.html"
+shows requests=1
