@@ -101,7 +101,7 @@ static const struct pfw_option data[] = {
 	{ "eval_every", PFW_OPT_INT, 0, "100", "steps between two evaluations; "
 	  "0: only before and after", NULL, 0, ANY_INT },
 	{ "eval_batches", PFW_OPT_INT, 0, "20", "micro-batches of an "
-	  "evaluation", NULL, 1, ANY_INT },
+	  "evaluation", NULL, 1, 65536 },
 };
 
 #define GROUP(table, text)                                                     \

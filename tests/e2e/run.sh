@@ -98,6 +98,7 @@ grep -q '"event":"start".*"ranks":3' "$tmp/out" || fail '--set: not three ranks'
 refuses 2 'did you mean "ranks"' --set pipeline.rnaks=3
 refuses 2 'pipeline.ranks must be an integer' --set pipeline.ranks=two
 refuses 2 'run.steps' --steps -1
+refuses 2 'data.eval_batches' --set data.eval_batches=4294967297
 refuses 2 'optimizer.lr must be a number' --set optimizer.lr=nan
 
 # What does not fit together.
