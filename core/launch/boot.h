@@ -27,7 +27,8 @@ struct pfw_boot_ops {
 	int (*get)(struct pfw_boot *boot, const char *key, void *value,
 		   size_t size, size_t *len, uint64_t deadline,
 		   struct pfw_error *err);
-	/** Returns when all ranks have come here. */
+	/** Returns when all ranks have come here.  The deadline is put off while
+	 *  the others get on: their status->turns grow. */
 	int (*fence)(struct pfw_boot *boot, uint64_t deadline,
 		     struct pfw_error *err);
 	int (*tell)(struct pfw_boot *boot, const struct pfw_event *event,

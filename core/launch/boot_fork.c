@@ -64,12 +64,24 @@ static int key_set(struct pfw_control_packet *packet, const char *key,
 	return 0;
 }
 
+/* Grows while any rank gets on. */
+static uint64_t turns(const struct pfw_boot *boot)
+{
+	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
+	uint64_t sum = 0;
+
+	for (uint32_t r = 0; r < boot->ranks; r++)
+		sum += atomic_load_explicit(&b->page->status[r].turns,
+					    memory_order_relaxed);
+	return sum;
+}
+
 /* Waits in slices, so that an abort is seen. */
 static int receive(struct pfw_boot *boot, struct pfw_control_packet *packet,
 		   uint64_t deadline, struct pfw_error *err)
 {
 	struct pollfd p = { .fd = of(boot)->fd, .events = POLLIN };
-	uint64_t last = pfw_now(), now;
+	uint64_t last = pfw_now(), done = turns(boot), now, was;
 
 	for (;;) {
 		ssize_t n;
@@ -86,7 +98,9 @@ static int receive(struct pfw_boot *boot, struct pfw_control_packet *packet,
 			return pfw_error_set(err, ECANCELED,
 					     "another rank failed");
 		now = pfw_now();
-		if (boot->ops->held(boot))
+		was = done;
+		done = turns(boot);
+		if (boot->ops->held(boot) || done != was)
 			deadline += now - last;
 		last = now;
 		if (now > deadline)

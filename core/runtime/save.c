@@ -20,6 +20,9 @@ static int write_params(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
 			if (!rc)
 				rc = pfw_checkpoint_write(w, p->param, part,
 							  host, err);
+			/* Those who are done wait at the fence. */
+			atomic_fetch_add_explicit(&rank->boot->status->turns, 1,
+						  memory_order_relaxed);
 		}
 	}
 	return rc;

@@ -343,6 +343,29 @@ static void a_launcher_may_be_held_up(void)
 	munmap(s, sizeof(*s));
 }
 
+/* Longer than the others' deadline, but never still for so long. */
+static int one_is_slow(void *context, struct pfw_boot *boot)
+{
+	uint64_t until = pfw_now() + 1500 * PFW_MS;
+
+	(void)context;
+	while (!boot->rank && pfw_now() < until) {
+		atomic_fetch_add(&boot->status->turns, 1);
+		usleep(1000);
+	}
+	return boot->ops->fence(boot, pfw_now() + PFW_S, NULL) ? 2 : 0;
+}
+
+static void who_gets_on_is_waited_for(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	CU_ASSERT_EQUAL(launch(s, 1, one_is_slow, &result), 0);
+	CU_ASSERT_EQUAL(result.status, 0);
+	munmap(s, sizeof(*s));
+}
+
 static int hangs_up(void *context, struct pfw_boot *boot)
 {
 	(void)context;
@@ -376,6 +399,7 @@ static const struct unit_test tests[] = {
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
 	{ "a launcher may be held up", a_launcher_may_be_held_up },
+	{ "who gets on is waited for", who_gets_on_is_waited_for },
 	{ "signals that were ignored", ignored_signals_stay_ignored },
 };
 
