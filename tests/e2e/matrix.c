@@ -23,6 +23,7 @@ static size_t n_schedules;
 /* p=1 under gpipe, by m; made when first wanted. */
 static struct job_outcome references[MAX_NAMED_M];
 static unsigned n_run, n_refused;
+static unsigned n_spread; /* of these with p > 1 */
 
 static int is_long(void)
 {
@@ -81,6 +82,7 @@ static int check(const struct job_case *c, struct pfw_error *err)
 		complain(c, "failed", err->text);
 	if (!rc) {
 		n_run++;
+		n_spread += c->p > 1;
 		differs = job_outcome_differs(&got, reference(c->m));
 		if (differs)
 			complain(c, "differs from p=1", differs);
@@ -166,16 +168,17 @@ static struct job_case stratum(size_t schedule, uint32_t p, uint32_t k)
 static void test_schedules(void)
 {
 	for (size_t s = 0; s < n_schedules; s++) {
-		if (is_long()) {
-			test_all(schedules[s]);
-			continue;
-		}
-		for (uint32_t p = 1; p <= MAX_P; p++) {
+		n_spread = 0;
+		for (uint32_t p = 1; p <= MAX_P && !is_long(); p++) {
 			struct job_case c =
 				stratum(s, p, (uint32_t)s * MAX_P + p);
 
 			try_case(&c, 0);
 		}
+		if (is_long())
+			test_all(schedules[s]);
+		fprintf(stderr, "(%s %u) ", schedules[s], n_spread);
+		CU_ASSERT(n_spread >= MAX_P - 1);
 	}
 	fprintf(stderr, "(%u runs, %u shapes refused) ", n_run, n_refused);
 	CU_ASSERT(n_run > 4 * n_schedules - 1);
