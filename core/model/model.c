@@ -71,11 +71,11 @@ static int cut_layers(struct pfw_model *m, const char *layout,
 				  m->n_stages, err);
 }
 
-static uint64_t boundary_bytes(const struct pfw_model *m, uint32_t layer)
+uint64_t pfw_model_boundary_bytes(const struct pfw_model *m, uint32_t layer,
+				  const struct pfw_call_shape *shape)
 {
 	struct pfw_tensor t[MAX_BOUNDARY];
-	uint32_t n = m->ops->boundary(m->object, layer, &m->shape, t,
-				      MAX_BOUNDARY);
+	uint32_t n = m->ops->boundary(m->object, layer, shape, t, MAX_BOUNDARY);
 	uint64_t total = 0;
 
 	for (uint32_t i = 0; i < n && i < MAX_BOUNDARY; i++) {
@@ -114,8 +114,8 @@ static void size_stage(struct pfw_model *m, struct pfw_model_stage *s)
 			s->elements += count_elements(&l->params[p]);
 	}
 	if (s != &m->stages[m->n_stages - 1])
-		s->output_bytes = boundary_bytes(m, s->first_layer +
-						 s->n_layers - 1);
+		s->output_bytes = pfw_model_boundary_bytes(
+			m, s->first_layer + s->n_layers - 1, &m->shape);
 }
 
 /* Names of parameters seen so far: open addressing, 0 for a free place, else

@@ -58,6 +58,9 @@ int pfw_model_open(const struct pfw_loaded *stage, const struct pfw_values *opt,
 		   const struct pfw_call_shape *shape, uint32_t n_stages,
 		   const char *layout, struct pfw_model **out,
 		   struct pfw_error *err);
+/** Bytes of what goes from @p layer to the next, for this shape. */
+uint64_t pfw_model_boundary_bytes(const struct pfw_model *m, uint32_t layer,
+				  const struct pfw_call_shape *shape);
 void pfw_model_close(struct pfw_model *model);
 
 /** "E t*3 | t*3 L": the cut as a layout string. */

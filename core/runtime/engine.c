@@ -71,20 +71,7 @@ static int release(struct work *w, const struct pfw_transfer *t,
 /* Bytes of the boundary after a layer, for the shape that runs. */
 static uint64_t boundary_bytes(const struct pfw_rank *rank, uint32_t layer)
 {
-	const struct pfw_model *model = rank->job->model;
-	struct pfw_tensor tensors[8];
-	uint32_t n = model->ops->boundary(model->object, layer, &rank->shape,
-					  tensors, 8);
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t size = pfw_dtype_bytes(tensors[i].dtype);
-
-		for (uint32_t d = 0; d < tensors[i].n_dims; d++)
-			size *= tensors[i].dims[d];
-		bytes += pfw_align_up(size);
-	}
-	return bytes;
+	return pfw_model_boundary_bytes(rank->job->model, layer, &rank->shape);
 }
 
 static uint64_t output_bytes(const struct work *w)
