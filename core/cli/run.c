@@ -262,7 +262,7 @@ static int prepare(struct run *run, struct pfw_error *err)
 		return pfw_cli_config_status(rc);
 	}
 	if (open_data(run, err))
-		return PFW_EXIT_DATA;
+		return err->code == ENOMEM ? PFW_EXIT_RESOURCES : PFW_EXIT_DATA;
 	if (check_saved(run, err))
 		return PFW_EXIT_CHECKPOINT;
 	return 0;

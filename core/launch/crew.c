@@ -114,7 +114,7 @@ int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
 	crew->how = how;
 	crew->result = result;
 	crew->signals = -1;
-	crew->last_sign = pfw_now();
+	crew->last_sign = crew->last_look = pfw_now();
 	pthread_sigmask(SIG_BLOCK, NULL, &crew->old_mask);
 	if (getrandom(&crew->job, sizeof(crew->job), 0) != sizeof(crew->job))
 		crew->job = pfw_now() ^ (uint64_t)getpid() << 32;

@@ -35,7 +35,7 @@ struct pfw_crew {
 	int signals;
 	sigset_t old_mask;
 
-	uint64_t last_sign, last_turns;
+	uint64_t last_sign, last_turns, last_look;
 	int failed, explained, killing, cause_is_guess;
 	uint64_t failed_at, ending_at;
 	uint32_t cause_rank;

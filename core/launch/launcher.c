@@ -175,10 +175,13 @@ static void look_for_stopped(struct pfw_crew *crew)
 	for (uint32_t r = 0; r < crew->how->ranks; r++)
 		turns += atomic_load_explicit(&crew->page->status[r].turns,
 					      memory_order_relaxed);
-	if (turns != crew->last_turns) {
+	/* A loop takes 0.2 s: after a longer one we were stopped ourselves, and
+	 * the ranks with us. */
+	if (turns != crew->last_turns || now - crew->last_look > 2 * PFW_S) {
 		crew->last_turns = turns;
 		crew->last_sign = now;
 	}
+	crew->last_look = now;
 	if (crew->failed ||
 	    (double)(now - crew->last_sign) < crew->how->timeout * 1e9)
 		return;

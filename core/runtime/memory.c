@@ -294,7 +294,7 @@ int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err)
 	const struct pfw_job *job = rank->job;
 	const char *dir = job->resume ? job->resume : job->init;
 	struct pfw_checkpoint_reader *from = NULL;
-	uint64_t most = 0;
+	uint64_t most = 1; /* a rank may hold none */
 	float *host;
 	int rc = 0;
 

@@ -68,7 +68,9 @@ static int status_of(const struct pfw_rank *rank, int rc)
 	case PFW_PHASE_SAVING:
 		return PFW_EXIT_SAVE;
 	case PFW_PHASE_CONNECTING:
-		return PFW_EXIT_BOOT;
+		return rc == -ENOSPC || rc == -EFBIG || rc == -EDQUOT ||
+				       rc == -EMFILE ?
+			       PFW_EXIT_RESOURCES : PFW_EXIT_BOOT;
 	case PFW_PHASE_STARTING:
 		return rank->job->resume || rank->job->init ?
 			       PFW_EXIT_CHECKPOINT : PFW_EXIT_INTERNAL;

@@ -15,6 +15,9 @@ skip() {
 grep -q '^SAN_CFLAGS = .*-fsanitize' Makefile &&
 	skip 'a sanitizer has a malloc of its own'
 
+grep -q '^CC = .*musl' Makefile &&
+	skip 'a library for musl cannot be loaded into this shell'
+
 cat "$srcdir"/core/*/*.c >"$tmp/text"
 cat >"$tmp/synthetic.cfg" <<CFG
 run = { steps = $steps; };
