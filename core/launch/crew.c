@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/cli.h"
+#include "base/exit.h"
 
 static int open_page(struct pfw_crew *crew, struct pfw_error *err)
 {

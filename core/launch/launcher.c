@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/cli.h"
+#include "base/exit.h"
 #include "launch/crew.h"
 
 #define SETTLE_NS (500 * PFW_MS) /* for the others to reach their waits */

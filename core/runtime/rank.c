@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/cli.h"
+#include "base/exit.h"
 
 static int open_books(struct pfw_rank *rank, struct pfw_error *err)
 {

@@ -41,7 +41,7 @@ done
 
 # Exit statuses: 0 to 12 and nothing else below 128.
 sed -n 's/^#define PFW_EXIT_[A-Z]* \([0-9]*\).*/\1/p' \
-	"$srcdir/core/cli/cli.h" >"$tmp/program"
+	"$srcdir/core/base/exit.h" >"$tmp/program"
 section 'EXIT STATUS' pipefw.1 | sed -n 's/^\.It \([0-9]*\)$/\1/p' \
 	>"$tmp/manual"
 same 'exit status' pipefw.1
