@@ -10,7 +10,7 @@ export_csv() {
 		>"$tmp/$name.csv" || fail "$name: no file"
 }
 
-for each in zb-h1:1 interleaved:2 zbv:2; do
+for each in zb-h1:1 zb-auto:1 interleaved:2 zbv:2; do
 	schedule=${each%:*} v=${each#*:}
 	export_csv "$schedule" "$v" --header
 	train plugin --set pipeline.schedule="$schedule" \
