@@ -10,10 +10,13 @@
 #include "base/clock.h"
 #include "cli/events.h"
 #include "cli/summary.h"
+#include "cli/text.h"
 
 #define LINE_NS (100 * PFW_MS)     /* a terminal's line: ten times a second */
 #define LOG_LINE_NS (1000 * PFW_MS) /* elsewhere: once a second */
 #define SMOOTHING 0.1
+#define PARTS 6
+#define PART_LEN 64
 
 void pfw_progress_open(struct pfw_progress *p, const struct pfw_job *job,
 		       int json, int quiet, FILE *log)
@@ -53,15 +56,19 @@ static void rate_text(double rate, char *buf, size_t len)
 		snprintf(buf, len, "%.0f", rate);
 }
 
-static void bubble_text(const struct pfw_progress *p, char *buf, size_t len)
+static void bubble_text(const struct pfw_progress *p, int terse, char *buf,
+			size_t len)
 {
 	uint32_t ranks = pfw_job_placement(p->job)->ranks;
 
-	if (isnan(p->bubble))
-		snprintf(buf, len, "n/a (%u ranks on %u core%s)", ranks,
-			 pfw_cores(), pfw_cores() == 1 ? "" : "s");
+	if (!isnan(p->bubble))
+		snprintf(buf, len, "bubble %.*f %%", terse ? 0 : 1,
+			 100 * p->bubble);
+	else if (terse)
+		snprintf(buf, len, "bubble n/a");
 	else
-		snprintf(buf, len, "%.1f %%", 100 * p->bubble);
+		snprintf(buf, len, "bubble n/a (%u ranks on %u core%s)", ranks,
+			 pfw_cores(), pfw_cores() == 1 ? "" : "s");
 }
 
 static void eta_text(const struct pfw_progress *p, uint64_t step, char *buf,
@@ -80,9 +87,48 @@ static void eta_text(const struct pfw_progress *p, uint64_t step, char *buf,
 			 (int)s / 60 % 60);
 }
 
+/* Joins what fits into @p room characters; gives whether that is all. */
+static int join_parts(char parts[PARTS][PART_LEN], const char *between,
+		      size_t room, char *line)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < PARTS; i++) {
+		const char *gap = used ? between : "";
+
+		if (!*parts[i])
+			continue;
+		if (used + strlen(gap) + strlen(parts[i]) > room)
+			return 0;
+		used += (size_t)sprintf(line + used, "%s%s", gap, parts[i]);
+	}
+	return 1;
+}
+
+static int line_text(const struct pfw_progress *p, const struct pfw_event *e,
+		     int terse, size_t room, char *line)
+{
+	char parts[PARTS][PART_LEN] = { "" }, text[24];
+
+	snprintf(parts[0], PART_LEN, "step %*" PRIu64 "/%" PRIu64,
+		 terse ? 0 : 5, e->step, p->job->steps);
+	snprintf(parts[1], PART_LEN, "loss %.4f", e->loss);
+	if (!isnan(p->valid_loss))
+		snprintf(parts[2], PART_LEN, "val %.4f", p->valid_loss);
+	rate_text((double)e->tokens / p->step_seconds, text, sizeof(text));
+	snprintf(parts[3], PART_LEN, "%s tok/s", text);
+	bubble_text(p, terse, parts[4], PART_LEN);
+	eta_text(p, e->step, text, sizeof(text));
+	snprintf(parts[5], PART_LEN, "eta %s", text);
+	return join_parts(parts, terse ? " " : " | ", room, line);
+}
+
+/* What wraps cannot be written over: a narrow terminal gets a terser line, and
+ * the whole one at the end. */
 static void step_line(struct pfw_progress *p, const struct pfw_event *e)
 {
-	char rate[24], bubble[48], eta[24], valid[32] = "";
+	char line[PARTS * (PART_LEN + 3)] = "";
+	size_t room = sizeof(line) - 1;
 	uint64_t now = pfw_now();
 	int last = e->step == p->job->steps;
 
@@ -90,16 +136,12 @@ static void step_line(struct pfw_progress *p, const struct pfw_event *e)
 	    now - p->last_line < (p->terminal ? LINE_NS : LOG_LINE_NS))
 		return;
 	p->last_line = now;
-	rate_text((double)e->tokens / p->step_seconds, rate, sizeof(rate));
-	bubble_text(p, bubble, sizeof(bubble));
-	eta_text(p, e->step, eta, sizeof(eta));
-	if (!isnan(p->valid_loss))
-		snprintf(valid, sizeof(valid), " | val %.4f", p->valid_loss);
-	fprintf(stderr,
-		"%sstep %5" PRIu64 "/%" PRIu64
-		" | loss %.4f%s | %s tok/s | bubble %s | eta %s%s",
-		p->terminal ? "\r\033[K" : "", e->step, p->job->steps, e->loss,
-		valid, rate, bubble, eta, p->terminal ? "" : "\n");
+	if (p->terminal && !last)
+		room = pfw_text_columns(STDERR_FILENO) - 1;
+	if (!line_text(p, e, 0, room, line))
+		line_text(p, e, 1, room, line);
+	fprintf(stderr, "%s%s%s", p->terminal ? "\r\033[K" : "", line,
+		p->terminal ? "" : "\n");
 	p->open_line = p->terminal;
 	if (last)
 		close_line(p);

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/schedule_show.h"
+#include "cli/text.h"
 #include "schedule/csv.h"
 #include "schedule/draw.h"
 
@@ -22,17 +22,6 @@ static int has_utf8(void)
 			return strstr(value, "UTF-8") || strstr(value, "utf8");
 	}
 	return 0;
-}
-
-static uint32_t screen_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-	int n = columns ? atoi(columns) : 0;
-
-	if (n < 1 && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
-		n = size.ws_col;
-	return n < 1 || n > 1000 ? 80 : (uint32_t)n;
 }
 
 static void print_title(const struct pfw_schedule_job *job)
@@ -58,7 +47,7 @@ static int show_text(const struct pfw_schedule_job *job, struct pfw_error *err)
 {
 	const char *no_colour = getenv("NO_COLOR");
 	const struct pfw_draw_style style = {
-		.width = screen_width(),
+		.width = pfw_text_columns(STDOUT_FILENO),
 		.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
 		.utf8 = has_utf8(),
 		.unit = job->unit,

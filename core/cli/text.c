@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/nearest.h"
@@ -30,6 +31,17 @@ void pfw_text_wrap(FILE *to, unsigned indent, const char *text)
 		text += strspn(text, " ");
 	}
 	fputc('\n', to);
+}
+
+uint32_t pfw_text_columns(int fd)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	int n = columns ? atoi(columns) : 0;
+
+	if (n < 1 && !ioctl(fd, TIOCGWINSZ, &size))
+		n = size.ws_col;
+	return n < 1 || n > 1000 ? 80 : (uint32_t)n;
 }
 
 void pfw_text_heading(FILE *to, const char *text)

@@ -5,11 +5,16 @@
 #define PFW_CORE_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /** Prints @p text from column @p indent on (the caller is there already),
  *  broken at blanks before column 79, and ends the line. */
 void pfw_text_wrap(FILE *to, unsigned indent, const char *text);
+
+/** Columns of the terminal @p fd; COLUMNS instead, if set; 80 where neither
+ *  tells. */
+uint32_t pfw_text_columns(int fd);
 
 /** A heading line, bold on a terminal unless NO_COLOR is set. */
 void pfw_text_heading(FILE *to, const char *text);
