@@ -20,7 +20,7 @@ static void grouped(uint64_t n, char *buf, size_t len)
 	buf[used] = 0;
 }
 
-/* "12.3 MiB" */
+/* "12.3 MiB": at most 9 characters */
 static void size_text(uint64_t bytes, char *buf, size_t len)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
@@ -31,7 +31,8 @@ static void size_text(uint64_t bytes, char *buf, size_t len)
 		n /= 1024;
 		u++;
 	}
-	snprintf(buf, len, u ? "%.1f %s" : "%.0f %s", n, units[u]);
+	snprintf(buf, len, u && n < 999.95 ? "%.1f %s" : "%.0f %s", n,
+		 units[u]);
 }
 
 static void print_schedule(const struct pfw_job *job, FILE *to)
@@ -139,7 +140,7 @@ static void print_memory(const struct pfw_job *job, FILE *to)
 
 	fprintf(to, "\nrank");
 	for (unsigned i = 0; i < 7; i++)
-		fprintf(to, " %11s", heads[i]);
+		fprintf(to, " %9s", heads[i]);
 	fputc('\n', to);
 	for (uint32_t r = 0; r < program->ranks; r++) {
 		struct pfw_rank_memory m;
@@ -151,12 +152,13 @@ static void print_memory(const struct pfw_job *job, FILE *to)
 		       sizeof(parts));
 		fprintf(to, "%4u", r);
 		for (unsigned i = 0; i < 7; i++) {
+			int width = (int)strlen(heads[i]);
 			char text[24];
 
 			if (i < 6)
 				parts[6] += parts[i];
 			size_text(parts[i], text, sizeof(text));
-			fprintf(to, " %11s", text);
+			fprintf(to, " %*s", width > 9 ? width : 9, text);
 		}
 		fputc('\n', to);
 	}
