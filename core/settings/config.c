@@ -242,6 +242,7 @@ static int fill_optimizer(struct pfw_reader *r, struct pfw_config *cfg)
 {
 	const struct pfw_values *v = cfg->groups[PFW_GROUP_OPTIMIZER];
 	const config_setting_t *s = group_setting(r, PFW_GROUP_OPTIMIZER);
+	char found[64];
 	uint32_t n;
 
 	cfg->optimizer.lr = pfw_value_float(v, "lr");
@@ -255,14 +256,18 @@ static int fill_optimizer(struct pfw_reader *r, struct pfw_config *cfg)
 	cfg->optimizer.clip = pfw_value_float(v, "clip");
 	cfg->optimizer.beta1 = pfw_value_floats(v, "betas", 0, &n);
 	cfg->optimizer.beta2 = pfw_value_floats(v, "betas", 1, NULL);
+	if (n != 2)
+		snprintf(found, sizeof(found), "%u number%s", n,
+			 n == 1 ? "" : "s");
+	else
+		snprintf(found, sizeof(found), "[%g, %g]", cfg->optimizer.beta1,
+			 cfg->optimizer.beta2);
 	if (n != 2 || cfg->optimizer.beta1 >= 1 || cfg->optimizer.beta2 >= 1)
 		return pfw_tree_refuse(r->tree,
 				       config_setting_get_member(s, "betas"),
 				       r->err, EINVAL, "optimizer.betas must be "
 				       "two numbers from 0 to less than 1, like "
-				       "[0.9, 0.95]; found %u, the first two "
-				       "%g and %g", n, cfg->optimizer.beta1,
-				       cfg->optimizer.beta2);
+				       "[0.9, 0.95]; found %s", found);
 	if (cfg->optimizer.min_lr > cfg->optimizer.lr)
 		return pfw_tree_refuse(r->tree,
 				       config_setting_get_member(s, "min_lr"),

@@ -334,7 +334,8 @@ static void types_and_ranges(void)
 	refused(small("optimizer = { clip = 0; };"), NULL, "greater than 0");
 	refused(small("optimizer = { betas = [0.9, 1.0]; };"), NULL,
 		":1: optimizer.betas must be two numbers");
-	refused(small("optimizer = { betas = [0.9]; };"), NULL, "two numbers");
+	refused(small("optimizer = { betas = [0.9]; };"), NULL,
+		"found 1 number");
 	refused(small("optimizer = { betas = [0.9, 1.5]; };"), NULL,
 		"a list of numbers from 0 to 1, found [0.9, 1.5]");
 	refused(small("optimizer = { lr = 0.1; min_lr = 0.2; };"), NULL,
