@@ -190,6 +190,12 @@ static int check_resume(const struct run *run, struct pfw_error *err)
 	return 0;
 }
 
+static void note(const struct run *run, const char *text)
+{
+	if (text && *text && !run->opt.quiet)
+		fprintf(stderr, "pipefw: %s\n", text);
+}
+
 /* What the ranks will load is looked at before anything starts. */
 static int check_saved(struct run *run, struct pfw_error *err)
 {
@@ -205,8 +211,7 @@ static int check_saved(struct run *run, struct pfw_error *err)
 					err);
 	if (rc)
 		return rc;
-	if (*pfw_checkpoint_note(reader))
-		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
+	note(run, pfw_checkpoint_note(reader));
 	pfw_checkpoint_close_reader(reader);
 	return resume && run->data ? check_resume(run, err) : 0;
 }
@@ -253,8 +258,6 @@ static int prepare(struct run *run, struct pfw_error *err)
 			     run->opt.n_sets, &run->cfg, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
-	if (run->cfg->warnings)
-		fprintf(stderr, "pipefw: %s\n", run->cfg->warnings);
 	how.cfg = run->cfg;
 	rc = pfw_job_open(&how, &run->job, err);
 	if (rc) {
@@ -376,11 +379,13 @@ static int execute(struct run *run, struct pfw_error *err)
 	if (status)
 		return status;
 	if (run->opt.dry_run) {
+		note(run, run->cfg->warnings);
 		pfw_summary_dry_run(run->job, stdout);
 		return PFW_EXIT_OK;
 	}
 	if (open_dir(run, err))
 		return PFW_EXIT_CONFIG;
+	note(run, run->cfg->warnings);
 	return train(run, err);
 }
 

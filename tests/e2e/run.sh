@@ -58,6 +58,27 @@ if command -v taskset >/dev/null; then
 		fail 'two ranks on one core: a bubble'
 fi
 
+# A terminal's line is written over, so it must not wrap; the last one is whole.
+if script -qec true /dev/null >/dev/null 2>&1; then
+	script -qec "COLUMNS=60 pipefw run '$tmp/tiny.cfg' --overwrite --out '$tmp/run'" \
+		/dev/null </dev/null | tr -d '\033' | tr '\r' '\n' >"$tmp/out"
+	grep -q '^\[Kstep 1/2 loss' "$tmp/out" || fail 'no line for a narrow terminal'
+	! grep -q '^\[Kstep 1/2.\{53\}' "$tmp/out" || fail 'a line that wraps'
+	grep -q '^\[Kstep     2/2 | .* | bubble .* | eta' "$tmp/out" ||
+		fail 'the last line is cut'
+else
+	echo "no script(1): a narrow terminal is not tried"
+fi
+
+# Advice is for people who asked for it, and not in front of a refusal.
+says 0 'optimizer.warmup (9) is longer' pipefw run "$tmp/tiny.cfg" \
+	--set optimizer.warmup=9 --overwrite --out "$tmp/run"
+train run --set optimizer.warmup=9 || fail 'failed'
+[ ! -s "$tmp/err" ] || fail '--quiet gives advice'
+says 2 'layers' pipefw run "$tmp/tiny.cfg" --set optimizer.warmup=9 \
+	--set pipeline.ranks=9 --out "$tmp/refused"
+! grep -q 'warmup' "$tmp/err" || fail 'advice on a run that is refused'
+
 # A dry run starts nothing and writes nothing.
 says 0 'p=2' pipefw run "$tmp/tiny.cfg" --dry-run --out "$tmp/dry"
 [ ! -e "$tmp/dry" ] || fail '--dry-run leaves a folder'
