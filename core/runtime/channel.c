@@ -121,18 +121,19 @@ static int next_message(struct pfw_rank *rank, struct pfw_end *end,
 			struct pfw_error *err)
 {
 	uint64_t waited = 0;
-	int rc = end->ops->recv(end->channel, slot, bytes, id, err);
+	int failed = 0, rc = end->ops->recv(end->channel, slot, bytes, id, err);
 
 	if (rc != -EAGAIN)
 		return rc;
 	wait_begins(rank, end, PFW_WAIT_MESSAGE, what);
+	/* What a peer sent before it went counts: so one more look. */
 	for (;;) {
 		rc = end->ops->recv(end->channel, slot, bytes, id, err);
 		if (rc != -EAGAIN)
 			break;
-		rc = wait_slice(rank, end, PFW_NONE, &waited, err);
-		if (rc)
-			return rc;
+		if (failed)
+			return failed;
+		failed = wait_slice(rank, end, PFW_NONE, &waited, err);
 	}
 	wait_ends(rank);
 	return rc;
@@ -225,18 +226,19 @@ int pfw_end_acquire(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		    const struct pfw_awaited *what, struct pfw_error *err)
 {
 	uint64_t waited = 0;
-	int rc = end->ops->acquire(end->channel, slot, err);
+	int failed = 0, rc = end->ops->acquire(end->channel, slot, err);
 
 	if (rc != -EAGAIN)
 		return rc;
 	wait_begins(rank, end, PFW_WAIT_SLOT, what);
+	/* As above: what it gave back. */
 	for (;;) {
 		rc = end->ops->acquire(end->channel, slot, err);
 		if (rc != -EAGAIN)
 			break;
-		rc = wait_slice(rank, end, slot, &waited, err);
-		if (rc)
-			return rc;
+		if (failed)
+			return failed;
+		failed = wait_slice(rank, end, slot, &waited, err);
 	}
 	wait_ends(rank);
 	return rc;
