@@ -22,7 +22,8 @@ const char pfw_schedule_usage[] =
 "  --set OPTION=VALUE         an option of the schedule\n"
 "  --cost F=1,I=1,W=1         times of all layers of a rank: forward, and the\n"
 "                             gradients of inputs and of weights; as multiples of\n"
-"                             a unit, or with ns, us, ms or s\n"
+"                             a unit, or with ns, us, ms or s; or each a list\n"
+"                             such as F=1:1:1:3, for each p-th of the model\n"
 "  --hop LATENCY[,BANDWIDTH]  from the end of a stage to its output's arrival;\n"
 "                             a bandwidth such as 200Gb/s or 25GB/s wants --bytes\n"
 "  --bytes N                  of a message, as in 8MiB\n"
@@ -129,22 +130,47 @@ static int take_bytes(const char *text, double *out, struct pfw_error *err)
 			     "found \"%.63s\"", text);
 }
 
+/* "1", or "1:1:2": a time for each part of the model. */
+static int take_parts(const char *text, size_t len, struct pfw_cost_list *out,
+		      int *real, struct pfw_error *err)
+{
+	const char *end = text + len;
+
+	out->n = 0;
+	do {
+		size_t n = strcspn(text, ":,");
+		int rc;
+
+		if (out->n == PFW_MAX_PARTS)
+			return pfw_error_set(err, E2BIG, "--cost has more than "
+					     "%u times for one type",
+					     PFW_MAX_PARTS);
+		rc = take_time("--cost", text, n, &out->part[out->n++], real,
+			       err);
+		if (rc)
+			return rc;
+		text += n + 1;
+	} while (text <= end);
+	return 0;
+}
+
 /* "F=1,I=1.2,W=0.8", any of them, any order. */
 static int take_costs(const char *text, struct pfw_schedule_args *args,
 		      int *real, struct pfw_error *err)
 {
+	static const char letters[] = "FIW";
+
 	while (*text) {
 		size_t len = strcspn(text, ",");
-		double *to = *text == 'F' ? &args->forward :
-			     *text == 'I' ? &args->input :
-			     *text == 'W' ? &args->weight : NULL;
+		const char *letter = strchr(letters, *text);
 		int rc;
 
-		if (!to || text[1] != '=')
+		if (!letter || text[1] != '=')
 			return pfw_error_set(err, EINVAL, "--cost takes F, I "
 					     "and W, as in F=1,I=1.2,W=0.8; "
 					     "found \"%.*s\"", (int)len, text);
-		rc = take_time("--cost", text + 2, len - 2, to, real, err);
+		rc = take_parts(text + 2, len - 2,
+				&args->costs[letter - letters], real, err);
 		if (rc)
 			return rc;
 		text += len + (text[len] == ',');
@@ -297,7 +323,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 	};
 	struct pfw_schedule_args args = {
 		.format = "text",
-		.forward = 1, .input = 1, .weight = 1,
+		.costs = { { { 1 }, 1 }, { { 1 }, 1 }, { { 1 }, 1 } },
 		.unit_name = "F",
 	};
 	struct link link = { 0 };
@@ -331,7 +357,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		real = 1;
 	}
 	args.real_time = real;
-	if (real || args.forward != 1)
+	if (real || args.costs[0].n > 1 || args.costs[0].part[0] != 1)
 		args.unit_name = real ? "ms" : "units";
 	*out = args;
 	return 0;

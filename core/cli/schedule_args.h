@@ -14,6 +14,14 @@
 #define PFW_SCHEDULE_COMPARE 1u
 #define PFW_SCHEDULE_DIFF 2u
 
+#define PFW_MAX_PARTS 256u
+
+/** One time for every rank's layers, or one for each p-th of the model. */
+struct pfw_cost_list {
+	double part[PFW_MAX_PARTS];
+	uint32_t n;
+};
+
 struct pfw_schedule_args {
 	uint32_t command; /**< PFW_SCHEDULE_* */
 	const char *names[PFW_MAX_NAMES]; /**< plugins, or paths of .csv files */
@@ -26,7 +34,8 @@ struct pfw_schedule_args {
 	int header; /**< of our own, in csv */
 	int help;
 	/* Of a full rank's layers, in `unit_name`. */
-	double forward, input, weight, hop, message;
+	struct pfw_cost_list costs[3]; /**< F, I, W */
+	double hop, message;
 	int costs_given; /**< --cost or --hop */
 	int real_time;   /**< they have a unit of time */
 	const char *unit_name; /**< "F", "units" or "ms" */

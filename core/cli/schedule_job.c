@@ -25,21 +25,34 @@ void pfw_schedule_job_close(struct pfw_schedule_job *job)
 	*job = (struct pfw_schedule_job){ 0 };
 }
 
+/* A list is of each rank's layers as one chunk a rank has them; a stage has one
+ * part in v of what it lies in. */
+static double cost_of(const struct pfw_cost_list *list, size_t stage,
+		      size_t chunks)
+{
+	return list->part[list->n > 1 ? stage / chunks : 0] / (double)chunks;
+}
+
 /* Units are multiples of v, so that a chunk's share of one is whole. */
 static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
 		     struct pfw_error *err)
 {
 	const struct pfw_schedule_args *args = job->args;
-	const double each[3] = { args->forward, args->input, args->weight };
 	size_t n = ranks * chunks;
 
+	for (int k = 0; k < 3; k++)
+		if (args->costs[k].n > 1 && args->costs[k].n != ranks)
+			return pfw_error_set(err, EINVAL, "--cost %c= has %u "
+					     "times, and there are %zu ranks: "
+					     "give one, or %zu", "FIW"[k],
+					     args->costs[k].n, ranks, ranks);
 	job->unit = args->real_time ? 1e6 : 1e6 * (double)chunks;
 	job->durations = calloc(3 * n, sizeof(*job->durations));
 	if (!job->durations)
 		return pfw_error_set(err, ENOMEM, "no memory for costs");
 	for (size_t i = 0; i < 3 * n; i++)
-		job->durations[i] = (int64_t)(each[i / n] * job->unit /
-					      (double)chunks + 0.5);
+		job->durations[i] = (int64_t)(job->unit *
+			cost_of(&args->costs[i / n], i % n, chunks) + 0.5);
 	job->costs = (struct pfw_costs){
 		.size = sizeof(job->costs),
 		.forward = job->durations,

@@ -72,6 +72,13 @@ refused 2 'use group = 5, or m=8 or m=10' interleaved -p 4 -v 2 -m 9
 refused 2 'has no option "grop"; did you mean "group"' \
 	interleaved -p 4 -v 2 -m 8 --set grop=4
 refused 2 'such as 1.5 or 30us, found "fast"' gpipe -p 2 -m 2 --hop fast
+same "a dear head, last in depth" "8
+6.5" "$(for v in 1 2; do ./pipefw schedule interleaved -p 2 -v $v -m 2 \
+	--cost F=1:2,W=0:0 --format json |
+	sed -n 's/.*"step_time": \([0-9.]*\).*/\1/p'; done)"
+refused 2 'F= has 3 times, and there are 2 ranks: give one, or 2' \
+	gpipe -p 2 -m 2 --cost F=1:1:1
+refused 2 'found ""' gpipe -p 2 -m 2 --cost F=1:
 refused 2 'found "G=1"' gpipe -p 2 -m 2 --cost F=1,G=1
 refused 2 'one schedule at a time' gpipe 1f1b -p 2 -m 2
 refused 3 'there is no schedule "gpip"' gpip -p 2 -m 2
