@@ -98,9 +98,25 @@ static int zb_auto_plan(const struct pfw_shape *shape,
 		    0;
 }
 
+/* Each rank plans for all: beyond this that takes more than seconds. */
+static int zb_auto_check(const struct pfw_shape *shape,
+			 const struct pfw_values *opt, struct pfw_error *err)
+{
+	uint64_t p = shape->ranks, most = (1u << 22) / (p * p);
+
+	(void)opt;
+	if (shape->microbatches <= most)
+		return 0;
+	return pfw_error_set(err, EINVAL, "p=%u m=%u is too large to plan: use "
+			     "m=%llu, fewer ranks, or zb-h1", shape->ranks,
+			     shape->microbatches,
+			     (unsigned long long)(most ? most : 1));
+}
+
 static const struct pfw_schedule_ops zb_auto_ops = {
 	.size = sizeof(zb_auto_ops),
 	.flags = PFW_SCHEDULE_SPLITS | PFW_SCHEDULE_ONE_CHUNK,
+	.check = zb_auto_check,
 	.plan = zb_auto_plan,
 };
 
