@@ -380,7 +380,11 @@ static int execute(struct run *run, struct pfw_error *err)
 		return status;
 	if (run->opt.dry_run) {
 		note(run, run->cfg->warnings);
-		pfw_summary_dry_run(run->job, stdout);
+		if (run->opt.json)
+			pfw_summary_json(run->job, stdout);
+		if (!run->opt.json || !run->opt.quiet)
+			pfw_summary_dry_run(run->job, run->opt.json ? stderr :
+								      stdout);
 		return PFW_EXIT_OK;
 	}
 	if (open_dir(run, err))

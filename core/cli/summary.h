@@ -10,5 +10,7 @@
 
 void pfw_summary_header(const struct pfw_job *job, FILE *to);
 void pfw_summary_dry_run(const struct pfw_job *job, FILE *to);
+/** The same as one object, pipefw(1)'s "plan". */
+void pfw_summary_json(const struct pfw_job *job, FILE *to);
 
 #endif

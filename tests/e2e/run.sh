@@ -82,6 +82,12 @@ says 2 'layers' pipefw run "$tmp/tiny.cfg" --set optimizer.warmup=9 \
 # A dry run starts nothing and writes nothing.
 says 0 'p=2' pipefw run "$tmp/tiny.cfg" --dry-run --out "$tmp/dry"
 [ ! -e "$tmp/dry" ] || fail '--dry-run leaves a folder'
+says 0 '' pipefw run "$tmp/tiny.cfg" --dry-run --json --out "$tmp/dry"
+[ "$(wc -l <"$tmp/out")" = 1 ] || fail '--dry-run --json: not one object'
+for word in stages stage rank layers parameters bytes weights gradients optimizer \
+	activations scratch slots channels from to kind least_live least_ideal messages; do
+	grep -q "^{\"event\":\"plan\".*\"$word\":" "$tmp/out" || fail "no $word"
+done
 
 # Folders: never over another one, unless told to; never over something else.
 refused_out() {

@@ -1,0 +1,69 @@
+/* What --dry-run tells programs. */
+#include "cli/summary.h"
+
+#include <inttypes.h>
+#include <pipefw/json.h>
+
+static void print_stages(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+	const struct pfw_model *model = job->model;
+
+	for (uint32_t s = 0; s < program->stages; s++) {
+		const struct pfw_model_stage *st = &model->stages[s];
+
+		fprintf(to, "%s{\"stage\":%u,\"rank\":%u,\"layers\":[",
+			s ? "," : "", s, program->rank_of[s]);
+		for (uint32_t i = 0; i < st->n_layers; i++) {
+			if (i)
+				fputc(',', to);
+			pfw_json_print(to,
+				       model->layers[st->first_layer + i].name);
+		}
+		fprintf(to, "],\"parameters\":%" PRIu64 "}", st->elements);
+	}
+}
+
+static void print_memory(const struct pfw_job *job, FILE *to)
+{
+	uint32_t ranks = pfw_job_placement(job)->ranks;
+
+	for (uint32_t r = 0; r < ranks; r++) {
+		struct pfw_rank_memory m;
+
+		pfw_job_memory(job, r, &m);
+		fprintf(to, "%s{\"rank\":%u,\"weights\":%" PRIu64
+			",\"gradients\":%" PRIu64 ",\"optimizer\":%" PRIu64
+			",\"activations\":%" PRIu64 ",\"scratch\":%" PRIu64
+			",\"slots\":%" PRIu64 "}",
+			r ? "," : "", r, m.weights, m.gradients, m.optimizer,
+			m.saved, m.work, m.slots);
+	}
+}
+
+static void print_channels(const struct pfw_job *job, FILE *to)
+{
+	const struct pfw_program *program = pfw_job_placement(job);
+
+	for (uint32_t i = 0; i < program->n_channels; i++) {
+		const struct pfw_channel *c = &program->channels[i];
+
+		fprintf(to, "%s{\"from\":%u,\"to\":%u,\"kind\":\"%s\""
+			",\"slots\":%u,\"least_live\":%u,\"least_ideal\":%u"
+			",\"messages\":%u}",
+			i ? "," : "", c->from, c->to,
+			pfw_channel_kind_name(c->kind), c->n_slots,
+			c->least_live, c->least_ideal, c->n_messages);
+	}
+}
+
+void pfw_summary_json(const struct pfw_job *job, FILE *to)
+{
+	fputs("{\"event\":\"plan\",\"stages\":[", to);
+	print_stages(job, to);
+	fputs("],\"bytes\":[", to);
+	print_memory(job, to);
+	fputs("],\"channels\":[", to);
+	print_channels(job, to);
+	fputs("]}\n", to);
+}
