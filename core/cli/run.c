@@ -192,7 +192,7 @@ static int check_resume(const struct run *run, struct pfw_error *err)
 
 static void note(const struct run *run, const char *text)
 {
-	if (text && *text && !run->opt.quiet)
+	if (text && !run->opt.quiet)
 		fprintf(stderr, "pipefw: %s\n", text);
 }
 
@@ -211,7 +211,8 @@ static int check_saved(struct run *run, struct pfw_error *err)
 					err);
 	if (rc)
 		return rc;
-	note(run, pfw_checkpoint_note(reader));
+	if (*pfw_checkpoint_note(reader))
+		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
 	pfw_checkpoint_close_reader(reader);
 	return resume && run->data ? check_resume(run, err) : 0;
 }

@@ -96,8 +96,7 @@ void pfw_crew_death_text(const struct pfw_crew *crew,
 		snprintf(ranks, sizeof(ranks), "ranks %u-%u", member->first,
 			 member->first + member->n - 1);
 	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "%s killed by signal %d (%s)",
-			 member->n == 1 ? "was" : "were",
+		snprintf(how, sizeof(how), "was killed by signal %d (%s)",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof(how), "ended with status %d",
