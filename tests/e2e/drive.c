@@ -87,6 +87,8 @@ static void become(const char *const *args, int out)
 		argv[n++] = *args++;
 	argv[n] = NULL;
 	setpgid(0, 0);
+	/* A shell has background jobs ignore it, and so would the launcher. */
+	signal(SIGINT, SIG_DFL);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	execvp(argv[0], (char *const *)argv);
