@@ -50,6 +50,7 @@ struct run {
 	struct pfw_job *job;
 	FILE *log;
 	struct pfw_train_state state;
+	char model_dir[PATH_MAX]; /* of init or resume, for its tokenizer */
 	struct pfw_progress progress;
 };
 
@@ -142,10 +143,35 @@ static int parse(struct options *o, int argc, char **argv)
 	return 0;
 }
 
+/* Where gpt2's files are: as told, or beside the model that is gone on from. */
+static int find_tokenizer(struct run *run, const char **dir,
+			  struct pfw_error *err)
+{
+	const struct pfw_config *cfg = run->cfg;
+	const char *saved = cfg->run.init ? cfg->run.init : cfg->run.resume;
+	int rc;
+
+	*dir = cfg->data.tokenizer_dir;
+	if (*dir || !strcmp(cfg->data.tokenizer, "byte"))
+		return 0;
+	if (!saved)
+		return pfw_error_set(err, EINVAL,
+				     "%s: data.tokenizer = \"%s\" needs "
+				     "data.tokenizer_dir, the folder of its "
+				     "vocab.json and merges.txt",
+				     cfg->path, cfg->data.tokenizer);
+	rc = pfw_checkpoint_model_dir(saved, run->model_dir,
+				      sizeof(run->model_dir), err);
+	if (!rc)
+		*dir = run->model_dir;
+	return rc;
+}
+
 static int open_data(struct run *run, struct pfw_error *err)
 {
 	const struct pfw_config *cfg = run->cfg;
 	const struct pfw_model *model = run->job->model;
+	const char *dir;
 	int rc;
 
 	if (!model->vocab)
@@ -155,17 +181,21 @@ static int open_data(struct run *run, struct pfw_error *err)
 				     "%s: data.train is missing: name a text or "
 				     "token file",
 				     cfg->path);
-	rc = pfw_tokenizer_open(cfg->data.tokenizer, cfg->data.tokenizer_dir,
-				&run->tokenizer, err);
+	rc = find_tokenizer(run, &dir, err);
+	if (!rc)
+		rc = pfw_tokenizer_open(cfg->data.tokenizer, dir,
+					&run->tokenizer, err);
 	if (!rc)
 		rc = pfw_dataset_open(cfg->data.train,
 				      cfg->data.validation_file, run->tokenizer,
 				      cfg->data.validation, model->vocab,
 				      model->context, &run->data, err);
+	if (rc)
+		return rc;
 	run->job->data = run->data;
 	run->job->tokenizer = run->tokenizer;
-	run->job->tokenizer_dir = cfg->data.tokenizer_dir;
-	return rc;
+	run->job->tokenizer_dir = dir;
+	return 0;
 }
 
 /* What is gone on with must be what was begun. */

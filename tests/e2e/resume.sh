@@ -65,3 +65,8 @@ for from in half half/model; do
 	numbers | head -n 1 | sed 's/"step":0/"step":3/' | cmp - "$tmp/eval3" ||
 		fail "init $from: begins with another loss"
 done
+
+# GPT-2's tokenizer is looked for beside the model that is gone on from.
+says 4 'needs data.tokenizer_dir' train none --set data.tokenizer=gpt2
+says 4 '/model/vocab.json: ' train none --set data.tokenizer=gpt2 \
+	--set run.init="$tmp/half"
