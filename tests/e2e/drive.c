@@ -87,8 +87,10 @@ static void become(const char *const *args, int out)
 		argv[n++] = *args++;
 	argv[n] = NULL;
 	setpgid(0, 0);
-	/* A shell has background jobs ignore it, and so would the launcher. */
+	/* A shell has background jobs ignore the one, nohup the other, and so
+	 * would the launcher. */
 	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	execvp(argv[0], (char *const *)argv);
