@@ -27,5 +27,10 @@ done
 rows=$(outside)
 [ ! "$rows" ] || {
 	echo "more than $tolerance of the formula away from it:" $rows
-	exit 1
+	# The layers sleep, so the load is that of others.
+	awk -v cores="$(getconf _NPROCESSORS_ONLN)" '{ exit $1 < cores }' \
+		/proc/loadavg || exit 1
+	echo "skipped: the machine is too busy to time sleeps (load" \
+		"$(cut -d ' ' -f 1 /proc/loadavg))"
+	exit 77
 }
