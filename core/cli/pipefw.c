@@ -83,13 +83,15 @@ static void keep_standard_streams(void)
 			_exit(PFW_EXIT_RESOURCES);
 }
 
-/* What was asked for and did not arrive is no success. */
+/* What was asked for and did not arrive is no success, and where a command saw
+ * it while it wrote, it was not the user's words that were wrong. */
 static int flushed(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
 	fputs("pipefw: standard output could not be written whole\n", stderr);
-	return status ? status : PFW_EXIT_RESOURCES;
+	return status == PFW_EXIT_OK || status == PFW_EXIT_CONFIG ?
+		       PFW_EXIT_RESOURCES : status;
 }
 
 static int run_command(int argc, char **argv)

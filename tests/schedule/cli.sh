@@ -123,5 +123,7 @@ fi
 if [ -e /dev/full ]; then
 	./pipefw schedule gpipe -p 2 -m 2 >/dev/full 2>"$tmp/err"
 	same "status on a full disk" 11 $?
+	./pipefw schedule gpipe -p 8 -m 99 >/dev/full 2>"$tmp/err"
+	same "status where more than a buffer is written" 11 $?
 fi
 exit $((fails > 0))
