@@ -71,9 +71,9 @@ HTML
 shows() {
 	for fact; do
 		grep -q "$fact;" "$dir/seen" || {
-			# What is drawn are times: those of a machine that is
-			# busy with other work are nobody's.
-			awk -v n="$(getconf _NPROCESSORS_ONLN)" \
+			# The scale is read off ticks, which a step that was far
+			# longer than predicted, on a busy machine, has elsewhere.
+			[ "$fact" = scales=1 ] && awk -v n="$(getconf _NPROCESSORS_ONLN)" \
 				'{ exit $1 < n }' /proc/loadavg &&
 				echo "skipped: too busy ($fact)" && exit 77
 			fail "not $fact"
