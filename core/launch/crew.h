@@ -36,9 +36,9 @@ struct pfw_crew {
 	sigset_t old_mask;
 
 	uint64_t last_sign, last_turns, last_look;
-	int failed, explained, killing, cause_is_guess;
+	int failed, explained, killing;
 	uint64_t failed_at, ending_at;
-	uint32_t cause_rank;
+	uint32_t cause_rank, cause_kind; /**< PFW_CAUSE_* */
 	char cause[1200];
 };
 

@@ -19,6 +19,11 @@
 #define PFW_END_STOPPED 1u   /**< asked to stop */
 #define PFW_END_NONFINITE 2u /**< too many bad steps in a row */
 
+/** What a rank knows of the cause of its failure: less counts for more. */
+#define PFW_CAUSE_OWN 0u  /**< a fault of its own */
+#define PFW_CAUSE_WAIT 1u /**< it gave up a wait; others may know why */
+#define PFW_CAUSE_LEFT 2u /**< the other end of a channel went away */
+
 struct pfw_event {
 	uint32_t type; /**< PFW_EVENT_* */
 	uint32_t rank;
@@ -35,7 +40,7 @@ struct pfw_event {
 	uint32_t skipped;      /**< the update was left out */
 	uint32_t reason;       /**< PFW_END_* */
 	int32_t code;          /**< FAIL: exit status; TOKEN: the token */
-	uint32_t waiting;      /**< FAIL: it gave up a wait (others know more) */
+	uint32_t cause;        /**< FAIL: PFW_CAUSE_* */
 	char text[1024];       /**< FAIL, NOTE */
 };
 

@@ -171,7 +171,7 @@ static int gave_up_a_wait(const struct pfw_crew *crew)
 {
 	uint32_t wait = atomic_load(&crew->page->status[crew->cause_rank].wait);
 
-	return crew->cause_is_guess &&
+	return crew->cause_kind != PFW_CAUSE_OWN &&
 	       (wait == PFW_WAIT_MESSAGE || wait == PFW_WAIT_SLOT);
 }
 

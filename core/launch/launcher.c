@@ -36,16 +36,17 @@ static void note(struct pfw_crew *crew, const char *text)
 		crew->how->on_note(crew->how->context, text);
 }
 
-/* First cause wins, but "I gave up a wait" yields to somebody's death. */
-static void fail(struct pfw_crew *crew, uint32_t rank, int status, int guess,
-		 const char *text)
+/* The first cause wins, but "it went away" yields to "I gave up a wait" (sockets
+ * are read in no order of time), and both to somebody's death or fault. */
+static void fail(struct pfw_crew *crew, uint32_t rank, int status,
+		 uint32_t kind, const char *text)
 {
-	if (crew->failed && !(crew->cause_is_guess && !guess))
+	if (crew->failed && kind >= crew->cause_kind)
 		return;
 	if (!crew->failed)
 		crew->failed_at = pfw_now();
 	crew->failed = 1;
-	crew->cause_is_guess = guess;
+	crew->cause_kind = kind;
 	crew->cause_rank = rank;
 	crew->result->status = status;
 	snprintf(crew->cause, sizeof(crew->cause), "%s", text);
@@ -57,7 +58,7 @@ static void take_event(struct pfw_crew *crew, uint32_t rank,
 	crew->last_sign = pfw_now();
 	if (event->type == PFW_EVENT_FAIL) {
 		crew->told[rank] = 1;
-		fail(crew, rank, event->code, event->waiting != 0, event->text);
+		fail(crew, rank, event->code, event->cause, event->text);
 	} else if (crew->how->on_event) {
 		crew->how->on_event(crew->how->context, event);
 	}
@@ -81,7 +82,7 @@ static void take_packets(struct pfw_crew *crew, uint32_t rank)
 			return;
 		}
 		if (n != (ssize_t)sizeof(packet)) {
-			fail(crew, rank, PFW_EXIT_INTERNAL, 0,
+			fail(crew, rank, PFW_EXIT_INTERNAL, PFW_CAUSE_OWN,
 			     "a rank sent half a packet");
 			return;
 		}
@@ -89,7 +90,8 @@ static void take_packets(struct pfw_crew *crew, uint32_t rank)
 			packet.event.text[sizeof(packet.event.text) - 1] = 0;
 			take_event(crew, rank, &packet.event);
 		} else if (pfw_hub_take(crew->hub, rank, &packet, &err)) {
-			fail(crew, rank, PFW_EXIT_INTERNAL, 0, err.text);
+			fail(crew, rank, PFW_EXIT_INTERNAL, PFW_CAUSE_OWN,
+			     err.text);
 		}
 	}
 }
@@ -120,7 +122,8 @@ static void took_leave(struct pfw_crew *crew, struct pfw_member *member,
 		return;
 	pfw_crew_death_text(crew, member, status, text, sizeof(text));
 	fail(crew, member->first,
-	     WIFSIGNALED(status) ? PFW_EXIT_DIED : WEXITSTATUS(status), 0, text);
+	     WIFSIGNALED(status) ? PFW_EXIT_DIED : WEXITSTATUS(status),
+	     PFW_CAUSE_OWN, text);
 }
 
 static void reap(struct pfw_crew *crew)
@@ -138,7 +141,8 @@ static void reap(struct pfw_crew *crew)
 static void asked_to_end(struct pfw_crew *crew, int sig)
 {
 	if (crew->result->signal) {
-		fail(crew, 0, 128 + sig, 0, "interrupted twice: ended at once");
+		fail(crew, 0, 128 + sig, PFW_CAUSE_OWN,
+		     "interrupted twice: ended at once");
 		crew->failed_at = 0;
 		return;
 	}
@@ -192,8 +196,8 @@ static void look_for_stopped(struct pfw_crew *crew)
 				 "progress for %.0f s",
 				 crew->members[i].first,
 				 (int)crew->members[i].pid, crew->how->timeout);
-			fail(crew, crew->members[i].first, PFW_EXIT_HUNG, 0,
-			     text);
+			fail(crew, crew->members[i].first, PFW_EXIT_HUNG,
+			     PFW_CAUSE_OWN, text);
 		}
 }
 

@@ -84,7 +84,9 @@ static int tell_failure(struct pfw_rank *rank, int rc,
 	struct pfw_event event = {
 		.type = PFW_EVENT_FAIL,
 		.code = status_of(rank, rc),
-		.waiting = rc == -ETIMEDOUT || rc == -EPIPE,
+		.cause = rc == -EPIPE	   ? PFW_CAUSE_LEFT :
+			 rc == -ETIMEDOUT ? PFW_CAUSE_WAIT :
+					    PFW_CAUSE_OWN,
 	};
 
 	/* Somebody else has told why. */

@@ -121,7 +121,8 @@ static void ranks_meet(void)
 static int wait_for(struct pfw_boot *boot, uint32_t peer, double timeout)
 {
 	struct pfw_event fail = { .type = PFW_EVENT_FAIL,
-				  .code = PFW_EXIT_HUNG, .waiting = 1 };
+				  .code = PFW_EXIT_HUNG,
+				  .cause = PFW_CAUSE_WAIT };
 	uint64_t start = pfw_now();
 
 	atomic_store(&boot->status->phase, PFW_PHASE_RUNNING);
@@ -223,6 +224,50 @@ static void a_failure_is_told(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "disk full"));
 		munmap(s, sizeof(*s));
 	}
+}
+
+/* Rank 1 gives up its wait and rank 0 sees it go, while the launcher sleeps:
+ * it then reads rank 0's word first. */
+static int one_follows(void *context, struct pfw_boot *boot)
+{
+	struct pfw_event left = { .type = PFW_EVENT_FAIL,
+				  .code = PFW_EXIT_DIED,
+				  .cause = PFW_CAUSE_LEFT };
+	struct scene *s = context;
+	uint64_t deadline = soon();
+	int status = PFW_EXIT_DIED;
+
+	if (boot->rank == 2)
+		return wait_for(boot, 0, 100);
+	if (boot->rank == 1) {
+		kill(getppid(), SIGSTOP);
+		status = wait_for(boot, 2, 0);
+		atomic_store(&s->ran[1], 1);
+		return status;
+	}
+	while (!atomic_load(&s->ran[1]) && pfw_now() < deadline)
+		usleep(1000);
+	strcpy(left.text, "it went away");
+	boot->ops->tell(boot, &left, NULL);
+	kill(getppid(), SIGCONT);
+	return status;
+}
+
+static void who_gave_up_comes_before_who_saw_it(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+	int status = 0;
+	pid_t launcher = fork();
+
+	if (!launcher) {
+		launch(s, 1, one_follows, &result);
+		_exit(strncmp(result.text, "gave up", 7) ? 1 : result.status);
+	}
+	waitpid(launcher, &status, 0);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), PFW_EXIT_HUNG);
+	munmap(s, sizeof(*s));
 }
 
 static int says_who_it_is(void *context, struct pfw_boot *boot)
@@ -399,6 +444,8 @@ static const struct unit_test tests[] = {
 	{ "a stopped rank is named", a_stopped_rank_is_named },
 	{ "all stopped: the launcher sees it", all_stopped_ranks_are_ended },
 	{ "a failure is told in its own words", a_failure_is_told },
+	{ "who gave up comes before who saw it go",
+	  who_gave_up_comes_before_who_saw_it },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
 	{ "a launcher may be held up", a_launcher_may_be_held_up },
