@@ -61,7 +61,18 @@ static void print_start(FILE *to, const struct pfw_progress *p)
 	fputs("}\n", to);
 }
 
-static void print_step(FILE *to, const struct pfw_event *e)
+/* When the last rank has spoken. */
+static void print_peak(FILE *to, const struct pfw_progress *p)
+{
+	if (p->n_peaks < pfw_job_placement(p->job)->ranks)
+		return;
+	fputs("{\"event\":\"peak\"", to);
+	print_number(to, "flops", p->peak);
+	fputs("}\n", to);
+}
+
+static void print_step(FILE *to, const struct pfw_progress *p,
+		       const struct pfw_event *e)
 {
 	double s = (double)e->duration_ns / 1e9;
 
@@ -72,6 +83,8 @@ static void print_step(FILE *to, const struct pfw_event *e)
 	print_number(to, "tokens_per_s", (double)e->tokens / s);
 	print_number(to, "step_s", s);
 	print_number(to, "bubble", e->bubble);
+	print_number(to, "model_flops", pfw_progress_rate(p, s));
+	print_number(to, "mfu", pfw_progress_mfu(p, s));
 	fprintf(to, ",\"skipped\":%s}\n", e->skipped ? "true" : "false");
 }
 
@@ -89,7 +102,10 @@ static void print_event(FILE *to, const struct pfw_progress *p,
 {
 	switch (e->type) {
 	case PFW_EVENT_STEP:
-		print_step(to, e);
+		print_step(to, p, e);
+		break;
+	case PFW_EVENT_PEAK:
+		print_peak(to, p);
 		break;
 	case PFW_EVENT_EVAL:
 		print_eval(to, e);

@@ -15,7 +15,7 @@
 #define LINE_NS (100 * PFW_MS)     /* a terminal's line: ten times a second */
 #define LOG_LINE_NS (1000 * PFW_MS) /* elsewhere: once a second */
 #define SMOOTHING 0.1
-#define PARTS 6
+#define PARTS 7
 #define PART_LEN 64
 
 void pfw_progress_open(struct pfw_progress *p, const struct pfw_job *job,
@@ -71,6 +71,29 @@ static void bubble_text(const struct pfw_progress *p, int terse, char *buf,
 			 pfw_cores(), pfw_cores() == 1 ? "" : "s");
 }
 
+double pfw_progress_rate(const struct pfw_progress *p, double seconds)
+{
+	double flops = p->job->model->flops *
+		       p->job->cfg->pipeline.microbatches;
+
+	return flops > 0 && seconds > 0 ? flops / seconds : NAN;
+}
+
+double pfw_progress_mfu(const struct pfw_progress *p, double seconds)
+{
+	int known = p->n_peaks == pfw_job_placement(p->job)->ranks;
+
+	return known ? pfw_progress_rate(p, seconds) / p->peak : NAN;
+}
+
+static void mfu_text(const struct pfw_progress *p, char *buf, size_t len)
+{
+	double mfu = pfw_progress_mfu(p, p->step_seconds);
+
+	if (!isnan(mfu))
+		snprintf(buf, len, "mfu %.0f %%", 100 * mfu);
+}
+
 static void eta_text(const struct pfw_progress *p, uint64_t step, char *buf,
 		     size_t len)
 {
@@ -118,8 +141,9 @@ static int line_text(const struct pfw_progress *p, const struct pfw_event *e,
 	rate_text((double)e->tokens / p->step_seconds, text, sizeof(text));
 	snprintf(parts[3], PART_LEN, "%s tok/s", text);
 	bubble_text(p, terse, parts[4], PART_LEN);
+	mfu_text(p, parts[5], PART_LEN);
 	eta_text(p, e->step, text, sizeof(text));
-	snprintf(parts[5], PART_LEN, "eta %s", text);
+	snprintf(parts[6], PART_LEN, "eta %s", text);
 	return join_parts(parts, terse ? " " : " | ", room, line);
 }
 
@@ -180,6 +204,21 @@ static void take_step(struct pfw_progress *p, const struct pfw_event *e)
 	}
 }
 
+/* The header's last line, when the last rank has spoken. */
+static void take_peak(struct pfw_progress *p, const struct pfw_event *e)
+{
+	uint32_t ranks = pfw_job_placement(p->job)->ranks;
+	char text[24];
+
+	p->peak += e->peak;
+	p->n_peaks++;
+	if (p->quiet || p->n_peaks < ranks || isnan(p->peak))
+		return;
+	pfw_text_flops(p->peak, text, sizeof(text));
+	fprintf(stderr, "  peak       %s measured on %u rank%s; mfu is the "
+		"model's share\n", text, ranks, ranks == 1 ? "" : "s");
+}
+
 static void take_eval(struct pfw_progress *p, const struct pfw_event *e)
 {
 	p->valid_loss = e->loss;
@@ -202,6 +241,9 @@ void pfw_progress_event(struct pfw_progress *p, const struct pfw_event *event)
 		break;
 	case PFW_EVENT_EVAL:
 		take_eval(p, event);
+		break;
+	case PFW_EVENT_PEAK:
+		take_peak(p, event);
 		break;
 	case PFW_EVENT_NOTE:
 		if (!p->quiet)

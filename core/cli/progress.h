@@ -29,6 +29,9 @@ struct pfw_progress {
 	double loss, valid_loss; /**< latest; NaN: none yet */
 	double first_valid_loss;
 	uint64_t bytes, copied_bytes;
+	double peak;           /**< FLOP/s of the ranks that said it; NaN: one
+				    does not know */
+	uint32_t n_peaks;
 	uint32_t reason;       /**< PFW_END_* */
 	uint64_t last_step;
 };
@@ -44,5 +47,10 @@ void pfw_progress_end(struct pfw_progress *p,
 		      const struct pfw_launch_result *result);
 /** An "error" object alone, for what fails before there is a job. */
 void pfw_progress_error(FILE *json, int status, const char *text);
+
+/** Model FLOP/s of a step that took @p seconds; NaN: the model has none. */
+double pfw_progress_rate(const struct pfw_progress *p, double seconds);
+/** Its share of the measured peak (MFU); NaN: not known. */
+double pfw_progress_mfu(const struct pfw_progress *p, double seconds);
 
 #endif

@@ -66,3 +66,13 @@ int pfw_text_unknown(const char *command, const char *what, const char *word,
 			*command ? " " : "", command);
 	return PFW_EXIT_CONFIG;
 }
+
+void pfw_text_flops(double flops, char *buf, size_t len)
+{
+	static const char units[] = { 'M', 'G', 'T', 'P', 'E' };
+	size_t unit = 0;
+
+	for (flops /= 1e6; flops >= 999.5 && unit + 1 < sizeof(units); unit++)
+		flops /= 1e3;
+	snprintf(buf, len, "%.3g %cFLOP/s", flops, units[unit]);
+}

@@ -16,6 +16,9 @@ void pfw_text_wrap(FILE *to, unsigned indent, const char *text);
  *  tells. */
 uint32_t pfw_text_columns(int fd);
 
+/** "2.13 TFLOP/s": three digits. */
+void pfw_text_flops(double flops, char *buf, size_t len);
+
 /** A heading line, bold on a terminal unless NO_COLOR is set. */
 void pfw_text_heading(FILE *to, const char *text);
 

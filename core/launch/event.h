@@ -13,6 +13,7 @@
 #define PFW_EVENT_FAIL 5u  /**< this rank gives up: code and text */
 #define PFW_EVENT_TOKEN 6u /**< generation: one token */
 #define PFW_EVENT_NOTE 7u  /**< a sentence for people */
+#define PFW_EVENT_PEAK 8u  /**< what its device can do; from every rank */
 
 /** Why training ended. */
 #define PFW_END_STEPS 0u     /**< all steps done */
@@ -35,6 +36,7 @@ struct pfw_event {
 	double lr;
 	double bubble;         /**< idle share of the compute phase; NaN: not
 				    measured */
+	double peak;           /**< FLOP/s, measured; NaN: not known */
 	uint64_t bytes;        /**< that this rank was handed by others */
 	uint64_t copied_bytes; /**< of these, copied by a transport */
 	uint32_t skipped;      /**< the update was left out */

@@ -109,6 +109,7 @@ static void size_stage(struct pfw_model *m, struct pfw_model_stage *s)
 		s->flops_forward += l->flops_forward;
 		s->flops_input += l->flops_input;
 		s->flops_weight += l->flops_weight;
+		m->flops += l->flops_model;
 		s->n_uses += l->n_params;
 		for (uint32_t p = 0; p < l->n_params; p++)
 			s->elements += count_elements(&l->params[p]);

@@ -47,6 +47,8 @@ struct pfw_model {
 	struct pfw_model_param *params;  /**< in order of first use */
 	uint32_t n_params;
 	uint64_t elements;               /**< tied ones once */
+	double flops;                    /**< of a micro-batch, nothing that is
+					      computed again; 0: not known */
 };
 
 /**

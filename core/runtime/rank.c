@@ -31,6 +31,18 @@ static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 
+/* Models without arithmetic have no share of a peak. */
+static int tell_peak(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct pfw_event event = { .type = PFW_EVENT_PEAK };
+
+	if (!(rank->job->model->flops > 0) ||
+	    !rank->job->programs[PFW_PROGRAM_TRAIN].program)
+		return 0;
+	event.peak = pfw_rank_peak(rank);
+	return rank->boot->ops->tell(rank->boot, &event, err);
+}
+
 static int run(struct pfw_rank *rank, struct pfw_error *err)
 {
 	int rc = open_books(rank, err);
@@ -39,6 +51,8 @@ static int run(struct pfw_rank *rank, struct pfw_error *err)
 		rc = pfw_rank_open_memory(rank, err);
 	if (!rc)
 		rc = tell_device(rank, err);
+	if (!rc)
+		rc = tell_peak(rank, err);
 	if (!rc)
 		rc = pfw_rank_load(rank, err);
 	if (!rc)

@@ -175,6 +175,10 @@ int pfw_rank_evaluate(struct pfw_rank *rank, struct pfw_error *err);
 int pfw_rank_generate(struct pfw_rank *rank, struct pfw_error *err);
 int pfw_rank_save(struct pfw_rank *rank, struct pfw_error *err);
 
+/** peak.c: FLOP/s this rank's device can do, measured in some 10 ms; NaN: it
+ *  does not say. */
+double pfw_rank_peak(struct pfw_rank *rank);
+
 /** Until when a boot call may wait. */
 uint64_t pfw_rank_deadline(const struct pfw_rank *rank);
 

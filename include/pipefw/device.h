@@ -149,6 +149,11 @@ struct pfw_kernels {
 	/** dst (dtype) = src (fp32), element by element. */
 	void (*convert)(void *queue, void *dst, uint32_t dtype, const float *src,
 			uint64_t n);
+
+	/** (optional: its peak is not known)  Enqueues the multiply-adds that
+	 *  gemm is made of, at their fastest, for a fraction of a millisecond; gives
+	 *  how many FLOP these are (multiply and add are 2). */
+	double (*peak)(void *queue);
 };
 
 struct pfw_device_props {

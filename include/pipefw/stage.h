@@ -71,6 +71,8 @@ struct pfw_layer {
 	double flops_forward; /**< per micro-batch, multiply and add are 2 */
 	double flops_input;
 	double flops_weight;
+	double flops_model; /**< of the model itself, F, I and W together: nothing
+				 that is computed again; 0: it is no arithmetic */
 };
 
 /** F keeps what backward needs (else: evaluation). */

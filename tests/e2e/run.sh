@@ -6,7 +6,8 @@ train run --set run.save_every=1 || fail 'failed'
 [ ! -s "$tmp/err" ] || fail '--quiet says something'
 cat >"$tmp/members" <<'M'
 start version run stage schedule transport device dtype ranks chunks microbatches parameters steps step tokens_per_step byte_entropy
-step step loss grad_norm lr tokens_per_s step_s bubble skipped
+peak flops
+step step loss grad_norm lr tokens_per_s step_s bubble model_flops mfu skipped
 eval step loss tokens seconds
 save step model
 end step reason model loss validation_loss seconds bytes copied_bytes

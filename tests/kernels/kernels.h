@@ -101,5 +101,6 @@ void check_embed(struct path *p);
 void check_classifier(struct path *p);
 void check_attention(struct path *p);
 void check_update(struct path *p);
+void check_peak(struct path *p);
 
 #endif

@@ -28,6 +28,7 @@ EACH_PATH(check_embed)
 EACH_PATH(check_classifier)
 EACH_PATH(check_attention)
 EACH_PATH(check_update)
+EACH_PATH(check_peak)
 
 static void some_path(void)
 {
@@ -46,6 +47,7 @@ static const struct unit_test tests[] = {
 	{ "classifier", run_check_classifier },
 	{ "attention", run_check_attention },
 	{ "adamw, sums, copies", run_check_update },
+	{ "peak", run_check_peak },
 };
 
 int main(void)

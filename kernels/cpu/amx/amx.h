@@ -59,5 +59,6 @@ void amx_gemm(void *queue, const struct pfw_gemm *g);
 size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols);
 void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
 	      const float *weight, void *packed);
+double amx_peak(void *queue);
 
 #endif

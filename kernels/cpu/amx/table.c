@@ -19,4 +19,5 @@ const struct pfw_kernels cpu_amx_kernels = {
 	.add = ISA(add),
 	.adamw = ISA(adamw),
 	.convert = ISA(convert),
+	.peak = amx_peak,
 };

@@ -88,5 +88,6 @@ void ISA(add)(void *queue, float *dst, const float *a, const float *b,
 void ISA(adamw)(void *queue, const struct pfw_adamw *a);
 void ISA(convert)(void *queue, void *dst, uint32_t dtype, const float *src,
 		  uint64_t n);
+double ISA(peak)(void *queue);
 
 #endif

@@ -14,6 +14,7 @@
 		.classifier = ISA(classifier),                                \
 		.sum_squares = ISA(sum_squares), .add = ISA(add),             \
 		.adamw = ISA(adamw), .convert = ISA(convert),                 \
+		.peak = ISA(peak),                                            \
 	}
 
 const struct cpu_isa ISA(isa) = {

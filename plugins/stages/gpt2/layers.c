@@ -115,6 +115,7 @@ static void block_flops(const struct gpt2 *m, const struct pfw_call_shape *s,
 	out->flops_forward = matrices + 2 * product;
 	out->flops_input = matrices + 5 * product;
 	out->flops_weight = matrices;
+	out->flops_model = 3 * matrices + 6 * product;
 }
 
 /* The head makes its logits in I, and its matrix' gradient with them: keeping
@@ -123,6 +124,7 @@ static void head_flops(const struct gpt2 *m, const struct pfw_call_shape *s,
 		       struct pfw_layer *out)
 {
 	out->flops_input = 3 * 2.0 * s->batch * s->seq * m->vocab * m->hidden;
+	out->flops_model = out->flops_input;
 }
 
 /* One addition an element. */

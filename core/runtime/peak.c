@@ -1,0 +1,36 @@
+/* The arithmetic peak of this rank's device, measured. */
+#include <math.h>
+
+#include "base/clock.h"
+#include "runtime/rank.h"
+
+#define BURSTS 16u
+#define LONG_ENOUGH_NS (20 * PFW_MS) /* on a slow machine */
+
+/* Where ranks share cores, each gets its share of one. */
+static double share(const struct pfw_rank *rank)
+{
+	double cores = rank->boot->cores, ranks = rank->boot->ranks;
+
+	return cores < ranks ? cores / ranks : 1;
+}
+
+/* Best of some bursts: a neighbour can only take from a peak. */
+double pfw_rank_peak(struct pfw_rank *rank)
+{
+	double (*burst)(void *) = rank->device.kernels->peak;
+	uint64_t from = pfw_now();
+	double best = 0;
+
+	for (uint32_t i = 0; burst && i < BURSTS; i++) {
+		uint64_t start = pfw_now();
+		double flops = burst(rank->queue);
+
+		if (rank->device_ops->sync(rank->queue, NULL))
+			return NAN;
+		best = fmax(best, flops * 1e9 / (double)(pfw_now() - start));
+		if (pfw_now() - from > LONG_ENOUGH_NS)
+			break;
+	}
+	return best > 0 ? best * share(rank) : NAN;
+}
