@@ -61,6 +61,17 @@ static int show_text(const struct pfw_schedule_job *job, struct pfw_error *err)
 	return rc;
 }
 
+static int show_svg(const struct pfw_schedule_job *job, struct pfw_error *err)
+{
+	const struct pfw_picture how = {
+		.title = job->name,
+		.unit_name = job->args->unit_name,
+		.unit = job->unit,
+	};
+
+	return pfw_draw_svg(job->sim, &how, stdout, err);
+}
+
 static int show(struct pfw_registry *registry,
 		const struct pfw_schedule_args *args, int *status,
 		struct pfw_error *err)
@@ -75,8 +86,7 @@ static int show(struct pfw_registry *registry,
 	if (!strcmp(format, "csv"))
 		rc = pfw_csv_write(job.plan, args->header, stdout, err);
 	else if (!strcmp(format, "svg"))
-		rc = pfw_draw_svg(job.sim, job.name, job.unit, 0, stdout,
-				  err);
+		rc = show_svg(&job, err);
 	else if (!strcmp(format, "trace"))
 		rc = pfw_write_trace(job.sim, stdout, err);
 	else if (!strcmp(format, "json"))

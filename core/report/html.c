@@ -132,16 +132,22 @@ static double timeline_scale(const struct pfw_report *r)
 static int print_timelines(const struct pfw_report *r, FILE *to,
 			   struct pfw_error *err)
 {
-	double scale = timeline_scale(r);
+	struct pfw_picture how = {
+		.title = "predicted",
+		.unit_name = "ms",
+		.unit = 1e6,
+		.pixels = timeline_scale(r),
+	};
 	char title[96];
 	int rc;
 
 	fputs("<h2>The step</h2>\n<div class=\"timeline\">", to);
-	rc = pfw_draw_svg(r->predicted, "predicted, ms", 1e6, scale, to, err);
-	snprintf(title, sizeof(title), "measured (step %" PRIu64 "), ms",
+	rc = pfw_draw_svg(r->predicted, &how, to, err);
+	snprintf(title, sizeof(title), "measured (step %" PRIu64 ")",
 		 r->typical);
+	how.title = title;
 	if (!rc)
-		rc = pfw_draw_svg(r->measured, title, 1e6, scale, to, err);
+		rc = pfw_draw_svg(r->measured, &how, to, err);
 	fputs("</div>\n", to);
 	return rc;
 }

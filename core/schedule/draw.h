@@ -23,13 +23,19 @@ int pfw_draw_text(const struct pfw_simulation *sim,
 		  const struct pfw_draw_style *style, FILE *to,
 		  struct pfw_error *err);
 
+struct pfw_picture {
+	const char *title;
+	const char *unit_name; /**< of the time axis: "F", "ms" */
+	double unit;           /**< ns that it counts as one */
+	double pixels;         /**< of such a unit; 0: as many as names need */
+};
+
 /**
- * The timeline as a picture by itself: boxes to scale, with their names.
- * @p unit: ns that the time axis counts as one; @p pixels: of such a unit, or 0:
- * as many as the names need.
+ * The timeline as a picture by itself, for light and dark pages: boxes to scale,
+ * with their names, and their times to hover for.
  */
-int pfw_draw_svg(const struct pfw_simulation *sim, const char *title,
-		 double unit, double pixels, FILE *to, struct pfw_error *err);
+int pfw_draw_svg(const struct pfw_simulation *sim,
+		 const struct pfw_picture *how, FILE *to, struct pfw_error *err);
 
 /**
  * Trace events (the JSON that Perfetto and Chrome read): a track for each rank,
