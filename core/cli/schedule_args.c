@@ -27,7 +27,7 @@ const char pfw_schedule_usage[] =
 "  --hop LATENCY[,BANDWIDTH]  from the end of a stage to its output's arrival;\n"
 "                             a bandwidth such as 200Gb/s or 25GB/s wants --bytes\n"
 "  --bytes N                  of a message, as in 8MiB\n"
-"  --memory-cap N             most micro-batches of a stage that a rank may keep\n"
+"  --memory-cap N             most micro-batches of its layers a rank may keep\n"
 "  --format FORMAT            text, csv (PyTorch's, compute only), json, svg or\n"
 "                             trace (for Perfetto); text or json for compare\n"
 "  --header                   csv begins with comment lines of our own\n";

@@ -27,7 +27,7 @@ struct pfw_schedule_args {
 	const char *names[PFW_MAX_NAMES]; /**< plugins, or paths of .csv files */
 	size_t n_names;
 	uint32_t ranks, chunks, microbatches; /**< 0: not given */
-	uint32_t memory_cap; /**< chunk activations of a rank; 0: none */
+	uint32_t memory_cap; /**< micro-batches of a rank's layers; 0: none */
 	const char *sets[PFW_MAX_SETS]; /**< "name=value" */
 	size_t n_sets;
 	const char *format; /**< "text", ... */

@@ -89,7 +89,7 @@ static int ask_plugin(struct pfw_schedule_job *job,
 		.ranks = args->ranks,
 		.chunks = chunks,
 		.microbatches = args->microbatches,
-		.memory_cap = args->memory_cap,
+		.memory_cap = (uint64_t)args->memory_cap * chunks,
 		.costs = &job->costs,
 	};
 	/* Refused by the plan, but costs come before. */
@@ -150,12 +150,14 @@ static int prove(struct pfw_schedule_job *job, struct pfw_error *err)
 
 static int check_cap(const struct pfw_schedule_job *job, struct pfw_error *err)
 {
-	for (uint32_t r = 0; job->args->memory_cap && r < job->sim->ranks; r++)
-		if (job->sim->rank[r].peak > job->args->memory_cap)
-			return pfw_error_set(err, ERANGE, "%s: rank %u keeps %u "
-				"micro-batches of a stage, more than the memory "
-				"cap of %u", job->name, r, job->sim->rank[r].peak,
-				job->args->memory_cap);
+	uint32_t cap = job->args->memory_cap, chunks = job->sim->chunks;
+
+	for (uint32_t r = 0; cap && r < job->sim->ranks; r++)
+		if (job->sim->rank[r].peak > (uint64_t)cap * chunks)
+			return pfw_error_set(err, ERANGE, "%s: rank %u keeps "
+				"%.4g micro-batches, more than the memory cap of "
+				"%u", job->name, r,
+				(double)job->sim->rank[r].peak / chunks, cap);
 	return 0;
 }
 

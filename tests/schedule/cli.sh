@@ -105,7 +105,12 @@ same "no parts in diff" 1 "$(./pipefw schedule diff zbv "$tmp/x.csv" -p 3 -v 2 \
 sed 's/,5I0/,5I1/' "$tmp/x.csv" >"$tmp/y.csv"
 refused 2 'y.csv:' "$tmp/y.csv"
 refused 2 '-m 7, and' "$tmp/x.csv" -m 7
-refused 2 'keeps 8 micro-batches of a stage' gpipe -p 2 -m 8 --memory-cap 7
+refused 2 'keeps 8 micro-batches, more than' gpipe -p 2 -m 8 --memory-cap 7
+refused 2 'rank 0 keeps 5.5 micro-batches, more than' \
+	interleaved -p 4 -v 2 -m 8 --memory-cap 5
+same "a cap counts all chunks of a rank" "zbv zb-h1*" \
+	"$(./pipefw schedule compare zbv zb-h1 -p 4 -m 8 --memory-cap 4 |
+		sed -n '4,5s/ .*//p' | tr '\n' ' ' | sed 's/ $//')"
 refused 2 'diff takes two schedules' diff gpipe -p 2 -m 2
 refused 2 'text or json' compare -p 2 -m 2 --format svg
 
