@@ -15,8 +15,10 @@
 #define KEY 34.0   /* what the colours mean */
 #define RIGHT 16.0
 #define WIDEST 20000.0
+#define PAGE 900.0  /* a picture as wide is shown whole */
 #define LEAST 620.0 /* title and key want so much */
 #define LETTER 6.8  /* of a name in a box, about */
+#define MARGIN 2.0  /* beside it */
 
 #define SHADES 4u
 
@@ -86,12 +88,20 @@ static void name_action(const struct pfw_simulation *sim, uint32_t type,
 		snprintf(text, 64, "%s%u", pfw_action_name(type), microbatch);
 }
 
-/* Pixels of a ns, so that the shortest action can bear its name. */
+static double digits(uint32_t n)
+{
+	char text[16];
+
+	return snprintf(text, sizeof(text), "%u", n);
+}
+
+/* Pixels of a ns, so that the shortest action can bear its name, or where that
+ * is more than a page its micro-batch. */
 static double scale(const struct pfw_simulation *sim)
 {
 	int64_t shortest = sim->step_time;
-	double pixels;
-	char text[64];
+	double pixels, number = digits(sim->microbatches - 1);
+	double whole = LETTER * (number + 1) + 3 * MARGIN;
 
 	for (uint32_t i = 0; i < sim->n_actions; i++) {
 		int64_t t = sim->actions[i].end - sim->actions[i].start;
@@ -101,9 +111,11 @@ static double scale(const struct pfw_simulation *sim)
 	}
 	if (!shortest)
 		return 0;
-	name_action(sim, PFW_FORWARD, sim->stages - 1, sim->microbatches - 1,
-		    text);
-	pixels = (LETTER * (double)strlen(text) + 6) / (double)shortest;
+	if (sim->chunks > 1)
+		whole += LETTER * digits(sim->stages - 1);
+	pixels = whole / (double)shortest;
+	if (pixels * (double)sim->step_time > PAGE)
+		pixels = (LETTER * number + 3 * MARGIN) / (double)shortest;
 	if (pixels * (double)sim->step_time > WIDEST)
 		pixels = WIDEST / (double)sim->step_time;
 	return pixels;
@@ -163,17 +175,22 @@ static void print_axis(const struct pfw_simulation *sim,
 	}
 }
 
-/* What a box has room for: its name, the micro-batch, nothing. */
+static int fits(const char *text, double width)
+{
+	return LETTER * (double)strlen(text) + MARGIN <= width;
+}
+
+/* What most boxes and this one have room for: names, micro-batches, nothing. */
 static void print_name(const struct pfw_simulation *sim,
 		       const struct pfw_sim_action *a, double x, double width,
-		       FILE *to)
+		       double mean, FILE *to)
 {
 	char text[64];
 
 	name_action(sim, a->type, a->stage, a->microbatch, text);
-	if (LETTER * (double)strlen(text) + 2 > width)
+	if (!fits(text, width < mean ? width : mean))
 		snprintf(text, sizeof(text), "%u", a->microbatch);
-	if (LETTER * (double)strlen(text) + 2 <= width)
+	if (fits(text, width))
 		fprintf(to, "<text x=\"%.2f\" y=\"15\">%s</text>", x + width / 2,
 			text);
 }
@@ -184,6 +201,7 @@ static void print_action(const struct pfw_simulation *sim,
 {
 	double x = LEFT + (double)a->start * pixels;
 	double width = (double)(a->end - a->start) * pixels;
+	double mean = (double)sim->busy * pixels / sim->n_actions;
 	char text[64];
 
 	pfw_action_text(a->type, a->stage, a->microbatch, text, sizeof(text));
@@ -192,7 +210,7 @@ static void print_action(const struct pfw_simulation *sim,
 		letter_of(a->type), shade_of(sim, sim->chunk_of[a->stage]), x,
 		width, BOX, text, (double)a->start / how->unit,
 		(double)a->end / how->unit);
-	print_name(sim, a, x, width, to);
+	print_name(sim, a, x, width, mean, to);
 	fputc('\n', to);
 }
 
