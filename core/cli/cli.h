@@ -21,5 +21,6 @@ int pfw_cli_list(int argc, char **argv);
 int pfw_cli_describe(int argc, char **argv);
 int pfw_cli_generate(int argc, char **argv);
 int pfw_cli_report(int argc, char **argv);
+int pfw_cli_bench(int argc, char **argv);
 
 #endif

@@ -23,6 +23,8 @@ static const struct command {
 	{ "generate", "DIR", "text from a saved model", pfw_cli_generate },
 	{ "schedule", "NAME -p P -m M", "a schedule's timeline and figures",
 	  pfw_cli_schedule },
+	{ "bench", "[PART...]", "figures of this machine, pipefw and its peers",
+	  pfw_cli_bench },
 	{ "list", "[KIND]", "plugins that are found, and why some cannot run",
 	  pfw_cli_list },
 	{ "describe", "PLUGIN|GROUP", "options of a plugin or of a config group",

@@ -1,0 +1,369 @@
+/* Products and attention at training's shapes, on a device of this process. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/philox.h"
+#include "bench/bench.h"
+
+#define ROWS 1024u      /* tokens of a micro-batch */
+#define WIDTH_MAX 768u
+#define LONGEST 4u      /* of a block's matrices: 4 times the width */
+#define ROUND_NS (30 * PFW_MS)
+
+/* A device that is open, and what it multiplies. */
+struct bed {
+	const struct pfw_device_ops *ops;
+	const struct pfw_kernels *k;
+	struct pfw_device_props props;
+	uint32_t dtype; /* policy */
+	void *device, *queue;
+	void *a, *b, *c; /* act; c fp32 */
+	float *weight;   /* of which packed is made */
+	void *packed;
+};
+
+/* A matrix of a block: [out, in] times the width. */
+struct matrix {
+	uint32_t width, out, in;
+};
+
+static const struct matrix matrices[] = {
+	{ 256, 3, 1 }, { 256, 1, 1 }, { 256, 4, 1 }, { 256, 1, 4 },
+	{ 768, 3, 1 }, { 768, 1, 1 }, { 768, 4, 1 }, { 768, 1, 4 },
+};
+
+#define N_MATRICES (sizeof(matrices) / sizeof(matrices[0]))
+#define N_QUICK 4u
+
+static const struct {
+	uint32_t kind;
+	const char *name;
+	double aim; /* bf16 on AMX beside OpenBLAS fp32 */
+} kinds[] = {
+	{ PFW_GEMM_NT, "NT", 8 },
+	{ PFW_GEMM_NN, "NN", 7 },
+	{ PFW_GEMM_TN, "TN", 6 },
+};
+
+static void bed_close(struct bed *bed)
+{
+	if (!bed->ops)
+		return;
+	bed->ops->free(bed->device, bed->a);
+	bed->ops->free(bed->device, bed->b);
+	bed->ops->free(bed->device, bed->c);
+	bed->ops->free(bed->device, bed->weight);
+	bed->ops->free(bed->device, bed->packed);
+	if (bed->queue)
+		bed->ops->close_queue(bed->queue);
+	bed->ops->close(bed->device);
+}
+
+/* Numbers in (-1, 1): what is multiplied decides how much power it takes. */
+static int fill(struct bed *bed, void *to, uint32_t dtype, float *from,
+		uint64_t n, struct pfw_error *err)
+{
+	uint32_t counter[4] = { 0 }, words[4];
+	int rc;
+
+	for (uint64_t i = 0; i < n; i++) {
+		counter[0] = (uint32_t)i;
+		pfw_philox(counter, 1, words);
+		from[i] = (float)((int32_t)words[0] * 0x1p-31);
+	}
+	rc = bed->ops->copy(bed->queue, bed->weight, from, n * sizeof(*from),
+			    PFW_COPY_IN, err);
+	if (!rc && to != bed->weight)
+		bed->k->convert(bed->queue, to, dtype, bed->weight, n);
+	return rc ? rc : bed->ops->sync(bed->queue, err);
+}
+
+static int allocate(struct bed *bed, struct pfw_error *err)
+{
+	const uint64_t weight = LONGEST * WIDTH_MAX * WIDTH_MAX;
+	const uint64_t rows = (uint64_t)LONGEST * WIDTH_MAX * ROWS;
+	float *host = malloc(rows * sizeof(*host));
+	int rc = host ? 0 : pfw_error_set(err, ENOMEM, "out of memory");
+
+	if (!rc)
+		rc = bed->ops->alloc(bed->device, rows * sizeof(float), &bed->a,
+				     err);
+	if (!rc)
+		rc = bed->ops->alloc(bed->device, rows * sizeof(float), &bed->b,
+				     err);
+	if (!rc)
+		rc = bed->ops->alloc(bed->device, rows * sizeof(float), &bed->c,
+				     err);
+	if (!rc)
+		rc = bed->ops->alloc(bed->device, rows * sizeof(float),
+				     (void **)&bed->weight, err);
+	if (!rc)
+		rc = bed->ops->alloc(bed->device, 2 * weight * sizeof(float),
+				     &bed->packed, err);
+	if (!rc)
+		rc = fill(bed, bed->a, bed->props.act_dtype, host, rows, err);
+	if (!rc)
+		rc = fill(bed, bed->b, bed->props.act_dtype, host, rows, err);
+	free(host);
+	return rc;
+}
+
+static int bed_open(struct bed *bed, const struct pfw_loaded *plugin,
+		    uint32_t dtype, struct pfw_error *err)
+{
+	struct pfw_device_info info = { .size = sizeof(info), .dtype = dtype,
+					.threads = 1 };
+	const struct pfw_device_ops *ops = &plugin->ops.device;
+	int rc;
+
+	memset(bed, 0, sizeof(*bed));
+	bed->dtype = dtype;
+	bed->props.size = sizeof(bed->props);
+	rc = ops->open(NULL, &info, &bed->device, &bed->props, err);
+	if (rc)
+		return rc;
+	bed->ops = ops;
+	bed->k = ops->kernels(bed->device);
+	if (ops->enter_thread)
+		rc = ops->enter_thread(bed->device, err);
+	if (!rc)
+		rc = ops->open_queue(bed->device, &bed->queue, err);
+	return rc ? rc : allocate(bed, err);
+}
+
+/* F is NT, I is NN, W is TN: of a matrix [out, in] on ROWS rows. */
+static struct pfw_gemm product(const struct bed *bed, uint32_t kind,
+			       const struct matrix *m)
+{
+	uint32_t out = m->width * m->out, in = m->width * m->in;
+	struct pfw_gemm g = {
+		.size = sizeof(g), .kind = kind, .c_dtype = PFW_F32,
+		.m = kind == PFW_GEMM_TN ? out : ROWS,
+		.n = kind == PFW_GEMM_NT ? out : in,
+		.k = kind == PFW_GEMM_NT ? in :
+		     kind == PFW_GEMM_NN ? out : ROWS,
+		.a = bed->a, .b = bed->b, .c = bed->c,
+	};
+
+	return g;
+}
+
+/* A weight is packed once a step, so outside what is timed. */
+static void pack(struct bed *bed, struct pfw_gemm *g, const struct matrix *m)
+{
+	uint32_t rows = m->width * m->out, cols = m->width * m->in;
+
+	if (g->kind == PFW_GEMM_TN || !bed->k->pack_bytes ||
+	    !bed->k->pack_bytes(bed->queue, g->kind, rows, cols))
+		return;
+	bed->k->pack(bed->queue, g->kind, rows, cols, bed->weight, bed->packed);
+	g->b_packed = bed->packed;
+}
+
+/* Seconds of one call: the mean over a round's worth of them. */
+static double time_product(struct bed *bed, uint32_t kind,
+			   const struct matrix *m)
+{
+	struct pfw_gemm g = product(bed, kind, m);
+	uint64_t start, now;
+	uint32_t calls = 0;
+
+	pack(bed, &g, m);
+	bed->k->gemm(bed->queue, &g);
+	bed->ops->sync(bed->queue, NULL);
+	start = pfw_now();
+	do {
+		bed->k->gemm(bed->queue, &g);
+		bed->ops->sync(bed->queue, NULL);
+		now = pfw_now();
+		calls++;
+	} while (now - start < ROUND_NS);
+	return (double)(now - start) / 1e9 / calls;
+}
+
+static double flops(const struct matrix *m)
+{
+	return 2.0 * ROWS * m->width * m->width * m->out * m->in;
+}
+
+/* One round of a matrix: GFLOP/s in the row, seconds added to the sums. */
+static void one_round(struct bed *ours, struct bed *theirs, uint32_t kind,
+		      const struct matrix *m, uint32_t round,
+		      struct pfw_bench_row *row, double sums[2])
+{
+	double a = time_product(ours, kind, m);
+	double b = time_product(theirs, kind, m);
+
+	row->ours[round] = flops(m) / 1e9 / a;
+	row->theirs[round] = flops(m) / 1e9 / b;
+	sums[0] += a;
+	sums[1] += b;
+}
+
+static void print_product(struct pfw_bench *bench, const struct bed *ours,
+			  uint32_t kind, uint32_t matrix,
+			  struct pfw_bench_row *row)
+{
+	struct pfw_gemm g = product(ours, kinds[kind].kind, &matrices[matrix]);
+	char work[64];
+
+	snprintf(work, sizeof(work), "%s %u x %u x %u", kinds[kind].name, g.m,
+		 g.n, g.k);
+	row->work = work;
+	pfw_bench_print(bench, row);
+}
+
+/* All matrices of one kind; the last row is their sum, as in a block. */
+static void compare(struct pfw_bench *bench, struct bed *ours,
+		    struct bed *theirs, uint32_t kind)
+{
+	uint32_t n = bench->quick ? N_QUICK : N_MATRICES;
+	struct pfw_bench_row rows[N_MATRICES + 1];
+	double work = 0;
+	char words[16];
+
+	memset(rows, 0, sizeof(rows));
+	for (uint32_t i = 0; i <= n; i++) {
+		rows[i].unit = "GFLOP/s";
+		rows[i].peer = "OpenBLAS fp32";
+		work += i < n ? flops(&matrices[i]) : 0;
+	}
+	for (uint32_t round = 0; round < bench->rounds; round++) {
+		double sums[2] = { 0 };
+
+		for (uint32_t i = 0; i < n; i++)
+			one_round(ours, theirs, kinds[kind].kind, &matrices[i],
+				  round, &rows[i], sums);
+		rows[n].ours[round] = work / 1e9 / sums[0];
+		rows[n].theirs[round] = work / 1e9 / sums[1];
+	}
+	for (uint32_t i = 0; i < n; i++)
+		print_product(bench, ours, kind, i, &rows[i]);
+	snprintf(words, sizeof(words), "%s together", kinds[kind].name);
+	rows[n].work = words;
+	rows[n].aim = ours->dtype == PFW_BF16 ? kinds[kind].aim : 0;
+	pfw_bench_print(bench, &rows[n]);
+}
+
+static double best_peak(struct bed *bed)
+{
+	double best = 0;
+
+	for (int i = 0; i < 16; i++) {
+		uint64_t start = pfw_now();
+		double n = bed->k->peak(bed->queue);
+
+		bed->ops->sync(bed->queue, NULL);
+		best = fmax(best, n / (double)(pfw_now() - start));
+	}
+	return best;
+}
+
+static void peak(struct pfw_bench *bench, struct bed *bed, const char *work)
+{
+	struct pfw_bench_row row = { .work = work, .unit = "GFLOP/s" };
+
+	if (!bed->k->peak)
+		return;
+	for (uint32_t round = 0; round < bench->rounds; round++)
+		row.ours[round] = best_peak(bed);
+	pfw_bench_print(bench, &row);
+}
+
+/* GPT-2's heads of 64 on a sequence of 1024. */
+static void attention(struct pfw_bench *bench, struct bed *bed)
+{
+	struct pfw_attention a = {
+		.size = sizeof(a), .batch = 1, .seq = ROWS, .heads = 12,
+		.head_size = 64, .qkv = bed->a, .out = bed->c,
+		.stats = (float *)bed->packed, .grad_out = bed->c,
+		.grad_qkv = bed->b,
+	};
+	const double product = 2.0 * ROWS * ROWS / 2 * WIDTH_MAX / 1e9;
+	struct pfw_bench_row f = { .work = "attention 1024 x 12 x 64, F",
+				   .unit = "GFLOP/s" };
+	struct pfw_bench_row b = { .work = "attention 1024 x 12 x 64, B",
+				   .unit = "GFLOP/s" };
+
+	for (uint32_t round = 0; round < bench->rounds; round++) {
+		uint64_t start = pfw_now(), middle;
+
+		bed->k->attention_forward(bed->queue, &a);
+		bed->ops->sync(bed->queue, NULL);
+		middle = pfw_now();
+		bed->k->attention_backward(bed->queue, &a);
+		bed->ops->sync(bed->queue, NULL);
+		f.ours[round] = 2 * product * 1e9 / (double)(middle - start);
+		b.ours[round] = 4 * product * 1e9 / (double)(pfw_now() - middle);
+	}
+	pfw_bench_print(bench, &f);
+	pfw_bench_print(bench, &b);
+}
+
+/* OpenBLAS as the cpu device calls it, whatever that one would choose. */
+static int open_openblas(struct bed *bed, const struct pfw_loaded *plugin,
+			 struct pfw_error *err)
+{
+	const char *was = getenv("PIPEFW_BLAS");
+	char *kept = was ? strdup(was) : NULL;
+	int rc;
+
+	setenv("PIPEFW_BLAS", "openblas", 1);
+	rc = bed_open(bed, plugin, PFW_F32, err);
+	if (kept)
+		setenv("PIPEFW_BLAS", kept, 1);
+	else
+		unsetenv("PIPEFW_BLAS");
+	free(kept);
+	return rc;
+}
+
+static int one_dtype(struct pfw_bench *bench, const struct pfw_loaded *plugin,
+		     uint32_t dtype, struct bed *blas, const char *why,
+		     struct pfw_error *err)
+{
+	char heading[256];
+	struct bed bed;
+	int rc = bed_open(&bed, plugin, dtype, err);
+
+	if (!rc) {
+		snprintf(heading, sizeof(heading), "%s %s (%s)",
+			 plugin->info.name, pfw_dtype_name(dtype),
+			 bed.props.path);
+		pfw_bench_heading(bench, heading);
+		peak(bench, &bed, "peak, nothing from memory");
+		for (uint32_t k = 0; k < 3 && !why; k++)
+			compare(bench, &bed, blas, k);
+		if (why)
+			pfw_bench_skip(bench, "products", "OpenBLAS", why);
+		attention(bench, &bed);
+	}
+	bed_close(&bed);
+	return rc;
+}
+
+int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err)
+{
+	const struct pfw_loaded *plugin, *cpu;
+	struct pfw_error none = { 0 };
+	struct bed blas;
+	int has_blas, rc;
+
+	bench->part = "compute";
+	rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, bench->device,
+			      &plugin, err);
+	if (!rc)
+		rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, "cpu",
+				      &cpu, err);
+	if (rc)
+		return rc;
+	has_blas = !open_openblas(&blas, cpu, &none);
+	for (uint32_t dtype = PFW_F32; !rc && dtype <= PFW_BF16; dtype++)
+		rc = one_dtype(bench, plugin, dtype, &blas,
+			       has_blas ? NULL : none.text, err);
+	bed_close(&blas);
+	return rc;
+}

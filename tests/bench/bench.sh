@@ -1,0 +1,57 @@
+# pipefw bench: its rows, what it says where a peer is missing, and that it leaves
+# nothing behind when it is stopped. No figure is judged here.
+. "$srcdir/tests/e2e/lib.sh"
+TMPDIR=$tmp
+export TMPDIR
+
+says 0 '' pipefw bench compute --quick --rounds 1 --json
+cp "$tmp/out" "$tmp/rows"
+for work in peak 'NT together' 'NN 1024 x 256 x 768' 'TN 256 x 1024 x 1024' \
+	'attention'; do
+	grep -q "^{\"event\":\"bench\",\"part\":\"compute\",\"work\":\"$work" \
+		"$tmp/rows" || fail "no row of $work"
+done
+if pipefw list devices | grep -q cpu && PIPEFW_BLAS=openblas pipefw run \
+	"$tmp/tiny.cfg" --quiet --out "$tmp/blas" >/dev/null 2>&1; then
+	grep -q '"peer":"OpenBLAS fp32".*"ratio":[0-9]' "$tmp/rows" ||
+		fail 'no ratio to OpenBLAS'
+else
+	grep -q '"event":"skip".*"peer":"OpenBLAS"' "$tmp/rows" ||
+		fail 'OpenBLAS is missing, and nobody says so'
+fi
+says 2 'from 1 to 99' pipefw bench --rounds 0
+says 2 'did you mean "compute"' pipefw bench comptue
+
+# A Python without torch: ours alone, and why.
+PIPEFW_PYTHON=$(command -v false) says 0 'has no torch' pipefw bench train \
+	--quick --rounds 1 --json
+grep -q '"part":"train","work":"d256 L4, bf16","unit":"ms".*"ours":[0-9]' \
+	"$tmp/out" || fail 'no step of ours'
+
+# Stopped in the middle: it says so, no process and no folder stays.
+cat >"$tmp/asleep" <<'SH'
+#!/bin/sh
+echo "$$" >"$TMPDIR/asleep.pid"
+echo torch 0
+exec sleep 1000
+SH
+chmod +x "$tmp/asleep"
+(
+	trap - INT
+	PIPEFW_PYTHON=$tmp/asleep exec pipefw bench train --quick --rounds 1
+) >"$tmp/out" 2>"$tmp/err" &
+bench=$!
+n=0
+until grep -q 'one rank on one core' "$tmp/out"; do
+	n=$((n + 1))
+	[ $n -lt 600 ] || fail 'it never began'
+	sleep 0.1
+done
+kill -TERM $bench
+status=0
+wait $bench || status=$?
+grep -q 'stopped as asked' "$tmp/err" || fail 'it does not say that it stopped'
+[ "$status" -ne 0 ] || fail 'stopped is no success'
+! kill -0 "$(cat "$tmp/asleep.pid")" 2>/dev/null || fail 'a peer lives on'
+left=$(find "$tmp" -maxdepth 1 -name 'pipefw-bench*')
+[ -z "$left" ] || fail "it leaves $left"
