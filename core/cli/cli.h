@@ -22,5 +22,7 @@ int pfw_cli_describe(int argc, char **argv);
 int pfw_cli_generate(int argc, char **argv);
 int pfw_cli_report(int argc, char **argv);
 int pfw_cli_bench(int argc, char **argv);
+int pfw_cli_new(int argc, char **argv);
+int pfw_cli_conform(int argc, char **argv);
 
 #endif

@@ -25,6 +25,10 @@ static const struct command {
 	  pfw_cli_schedule },
 	{ "bench", "[PART...]", "figures of this machine, pipefw and its peers",
 	  pfw_cli_bench },
+	{ "new", "KIND NAME DIR", "a schedule, transport or stage of your own: a "
+	  "small project that builds", pfw_cli_new },
+	{ "conform", "PLUGIN", "a plugin held to what its header promises",
+	  pfw_cli_conform },
 	{ "list", "[KIND]", "plugins that are found, and why some cannot run",
 	  pfw_cli_list },
 	{ "describe", "PLUGIN|GROUP", "options of a plugin or of a config group",

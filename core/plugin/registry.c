@@ -27,7 +27,7 @@ struct pfw_registry {
 
 /* Libtool keeps a program that is not installed yet in .libs, its plugins beside
  * it; an installed one is never in a folder of that name. */
-static int build_dir(char *buf, size_t len)
+int pfw_build_dir(char *buf, size_t len)
 {
 	ssize_t n = readlink("/proc/self/exe", buf, len - 1);
 	char *end;
@@ -38,7 +38,7 @@ static int build_dir(char *buf, size_t len)
 	end = strrchr(buf, '/');
 	if (!end || end - buf < 6 || memcmp(end - 6, "/.libs", 6))
 		return 0;
-	*end = '\0';
+	end[-6] = '\0';
 	return 1;
 }
 
@@ -49,7 +49,10 @@ static char *default_dirs(void)
 
 	if (dirs && *dirs)
 		return strdup(dirs);
-	return strdup(build_dir(built, sizeof(built)) ? built : PFW_PLUGIN_PATH);
+	/* There is room for what was cut off. */
+	if (pfw_build_dir(built, sizeof(built)))
+		return strdup(strcat(built, "/.libs"));
+	return strdup(PFW_PLUGIN_PATH);
 }
 
 /* "A, B" from "A:B". */
@@ -281,16 +284,27 @@ static int get_by_name(struct pfw_registry *reg, uint32_t kind,
 	return refuse_missing(reg, kind, name, err);
 }
 
+int pfw_plugin_name_check(uint32_t kind, const char *name,
+			  struct pfw_error *err)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+
+	if (*name && strspn(name, letters) == strlen(name) &&
+	    strlen(name) < PFW_PLUGIN_NAME_MAX / 2)
+		return 0;
+	return pfw_error_set(err, EINVAL, "\"%.80s\" is no name of a %s: it is "
+			     "of a-z, 0-9 and -, at most %u of them", name,
+			     pfw_kind_name(kind), PFW_PLUGIN_NAME_MAX / 2 - 1);
+}
+
 int pfw_registry_get(struct pfw_registry *reg, uint32_t kind, const char *name,
 		     const struct pfw_loaded **out, struct pfw_error *err)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 	const struct pfw_loaded *there;
 
 	if (strchr(name, '/'))
 		return get_by_path(reg, kind, name, out, err);
-	if (!*name || strspn(name, letters) != strlen(name) ||
-	    strlen(name) >= PFW_PLUGIN_NAME_MAX / 2)
+	if (pfw_plugin_name_check(kind, name, NULL))
 		return pfw_error_set(err, EINVAL, "\"%.80s\" is no name of a %s: "
 				     "it is of a-z, 0-9 and -, or a path with a "
 				     "slash", name, pfw_kind_name(kind));

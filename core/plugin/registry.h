@@ -57,6 +57,13 @@ int pfw_registry_list(struct pfw_registry *reg, struct pfw_listed **out,
 		      size_t *n, struct pfw_error *err);
 void pfw_listed_free(struct pfw_listed *list, size_t n);
 
+/** Is it one that a plugin may have?  -EINVAL with a sentence. */
+int pfw_plugin_name_check(uint32_t kind, const char *name,
+			  struct pfw_error *err);
+
+/** The folder that this program was built in: 1; 0: it is installed. */
+int pfw_build_dir(char *buf, size_t len);
+
 /** "schedule", ...; NULL for an unknown kind. */
 const char *pfw_kind_name(uint32_t kind);
 /** 0 for an unknown word. */

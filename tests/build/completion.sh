@@ -29,5 +29,8 @@ offers -v pipefw schedule 1f1b -v
 offers csv pipefw schedule 1f1b --format ''
 offers gpt2 pipefw describe g
 offers filters pipefw list f
+offers schedule pipefw new s
+offers 1f1b pipefw conform 1
+offers --json pipefw conform -
 exit $failures
 END

@@ -33,10 +33,11 @@ pipefw --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' >"$tmp/commands"
 for command in $(cat "$tmp/commands"); do
 	pipefw "$command" --help >"$tmp/help"
 	grep -oE -e '(^|[^a-z-])--?[a-z][a-z-]*' "$tmp/help" |
-		sed 's/^[^-]*//' | grep -v -x -e --help >"$tmp/program"
+		sed 's/^[^-]*//' | grep -v -x -e --help >"$tmp/program" || :
 	section "$command" pipefw.1 |
 		sed -n 's/^\.It Fl \([a-z-]*\).*/-\1/p' >"$tmp/manual"
-	same "pipefw $command" pipefw.1
+	[ ! -s "$tmp/program" ] && [ ! -s "$tmp/manual" ] ||
+		same "pipefw $command" pipefw.1
 done
 
 # Exit statuses: 0 to 12 and nothing else below 128.
@@ -82,7 +83,7 @@ done <"$tmp/plugins"
 sed -n '/^\.\\" example/,/^\.\\" end of example/p' "$man/pipefw-plugin.7" |
 	sed -e '/^\./d' -e 's/\\e/\\/g' >"$tmp/eager.c"
 lines=$(grep -c . "$tmp/eager.c")
-[ "$lines" -le 40 ] || { echo "the schedule has $lines lines"; bad=1; }
+[ "$lines" -lt 40 ] || { echo "the schedule has $lines lines"; bad=1; }
 if command -v pkg-config >/dev/null; then
 	# shellcheck disable=SC2046
 	$CC -std=c11 -Wall -Wextra -Werror -fPIC -shared \
@@ -90,12 +91,25 @@ if command -v pkg-config >/dev/null; then
 		$(pkg-config --cflags --libs pipefw)
 	pipefw describe "$tmp/pipefw-eager-schedule.so" >"$tmp/eager"
 	grep -q 'forwards ahead for each rank' "$tmp/eager"
-	if grep -q -x schedule "$tmp/commands"; then
-		pipefw schedule "$tmp/pipefw-eager-schedule.so" -p 4 -m 8 \
-			--format csv >"$tmp/eager"
-		grep -q '^0F0,0F1,' "$tmp/eager"
-	fi
+	pipefw schedule "$tmp/pipefw-eager-schedule.so" -p 4 -m 8 \
+		--format csv >"$tmp/eager"
+	grep -q '^0F0,0F1,' "$tmp/eager"
+	pipefw conform "$tmp/pipefw-eager-schedule.so" >"$tmp/eager" ||
+		{ cat "$tmp/eager"; bad=1; }
 fi
+
+# What conform asks.
+checks() {
+	pipefw conform --json "$1:$2" |
+		sed -n 's/.*"check": "\([^"]*\)".*/\1/p' | grep -v -x loads
+}
+asked() {
+	checks "$1" "$2" >"$tmp/program" || :
+	section "Checks of ${1}s" pipefw-plugin.7 | sed -n 's/^\.It //p' \
+		>"$tmp/manual"
+	same "conform $1" pipefw-plugin.7
+}
+asked schedule 1f1b
 
 # No warning from the formatter, where there is one.
 if command -v groff >/dev/null; then

@@ -1,0 +1,32 @@
+# For the tests of `pipefw conform`; sourced.
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+bad=0
+
+# every KIND: all plugins of that kind that are built hold.
+every() {
+	names=$(pipefw list --json "$1" |
+		sed -n 's/^{"name": "\([^"]*\)".*"usable": true.*/\1/p')
+	[ "$names" ] || { echo "no $1 is found"; exit 1; }
+	for name in $names; do
+		pipefw conform "$1:$name" >"$tmp/said" 2>&1 && continue
+		cat "$tmp/said"
+		bad=1
+	done
+}
+
+# refused KIND HOW CHECK WORDS: the wrong plugin, wrong that way, is refused by
+# that check with these words.
+refused() {
+	status=0
+	pipefw conform --json --set "how=$2" \
+		"$PWD/tests/conform/.libs/pipefw-wrong-$1.so" >"$tmp/said" \
+		2>"$tmp/err" || status=$?
+	grep -v '"result": "holds"' "$tmp/said" |
+		grep -F "\"check\": \"$3\"" | grep -q -e "$4" &&
+		[ $status = 3 ] && return
+	echo "$1 how=$2: status $status, and not refused by '$3' with '$4':"
+	grep -v '"result": "holds"' "$tmp/said" || :
+	cat "$tmp/err"
+	bad=1
+}
