@@ -84,7 +84,7 @@ while IFS=';' read -r name v idle bubble span kept here messages; do
 			set -- $shape
 			holds "$1" "$v" "$2" 1 1 1
 			case $name in
-			zb-h2 | zbv) ;;
+			zb-h2 | zbv | dualpipev) ;;
 			*) holds "$1" "$v" "$2" 1.1 1.2 0.9 ;;
 			esac
 		done

@@ -20,22 +20,68 @@ static struct pfw_simulation *simulate(const struct pfw_schedule_plan *plan,
 	return sim;
 }
 
-/* What is idle in the step, in actions of a chunk on all ranks; < 0: no form. */
-static int64_t idle_form(const struct kit_shape *k)
-{
-	int64_t p = k->p, ramp = p * (p - 1);
+#define NO_FORM (-1)
 
-	if (!strcmp(k->name, "sequential"))
-		return 3 * (p - 1) * p * k->v * k->m;
-	if (k->m < k->p)
-		return -1;
-	if (!strncmp(k->name, "zb-h1", 5) || !strcmp(k->name, "interleaved-zb"))
-		return ramp;
-	if (!strcmp(k->name, "zb-h2") || !strcmp(k->name, "zbv"))
-		return k->m >= 2 * k->p - 1 ? ramp : -1;
-	if (!strcmp(k->name, "dualpipev"))
-		return ramp;
-	return 3 * ramp; /* gpipe, 1f1b, interleaved, breadth-first */
+/* Of a step: exact, as integers, which is more than to 1e-9. */
+struct form {
+	int64_t idle; /* of each rank until the step ends */
+	int64_t span; /* longest from a rank's first action to its last */
+	int64_t peak; /* chunk activations of the rank that keeps most */
+};
+
+/* Times of one chunk's actions, the same for all. */
+struct times {
+	int64_t f, i, w;
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int is(const struct kit_shape *k, const char *name)
+{
+	return !strcmp(k->name, name);
+}
+
+/* The least m from which a schedule has a closed form. */
+static uint32_t formal_from(const struct kit_shape *k)
+{
+	if (is(k, "sequential"))
+		return 1;
+	if (is(k, "zb-h2") || is(k, "zbv"))
+		return 2 * k->p - 1;
+	return is(k, "dualpipev") ? 2 * k->p : k->p;
+}
+
+static struct form form_of(const struct kit_shape *k, const struct times *t)
+{
+	int64_t p = k->p, v = k->v, m = k->m, each = t->f + t->i + t->w;
+	int64_t work = v * m * each, split = (p - 1) * (t->f + t->i - t->w);
+	int equal = t->f == t->i && t->i == t->w;
+
+	if (is(k, "sequential"))
+		return (struct form){ (p - 1) * work, p * work, v };
+	if (is(k, "gpipe") || is(k, "breadth-first"))
+		return (struct form){ (p - 1) * each, work + (p - 1) * each,
+				      v * m };
+	if (is(k, "1f1b"))
+		return (struct form){ (p - 1) * each, work + (p - 1) * each, p };
+	if (is(k, "interleaved") && m % p == 0)
+		return (struct form){ (p - 1) * each, work + (p - 1) * each,
+				      least(v * m, (v + 1) * p - 1) };
+	if (is(k, "interleaved"))
+		return (struct form){ (p - 1) * each, work + (p - 1) * each,
+				      NO_FORM };
+	if (is(k, "zb-h1") || (is(k, "interleaved-zb") && m % p == 0))
+		return (struct form){ split, work + split, v * p };
+	if (is(k, "dualpipev") && equal)
+		return (struct form){ split, work + split, 2 * p + 1 };
+	if (is(k, "zb-h2") && equal)
+		return (struct form){ (p - 1) * t->f, work, 2 * p - 1 };
+	if (is(k, "zbv") && equal)
+		return (struct form){ (p - 1) * t->f, work, 2 * p };
+	return (struct form){ NO_FORM, NO_FORM, NO_FORM };
 }
 
 static const struct {
@@ -45,16 +91,38 @@ static const struct {
 	{ "sequential", 1, 4 }, { "gpipe", 1, 1 }, { "1f1b", 1, 1 },
 	{ "interleaved", 1, 4 }, { "breadth-first", 1, 4 }, { "zb-h1", 1, 1 },
 	{ "zb-h2", 1, 1 }, { "interleaved-zb", 1, 4 }, { "zbv", 2, 2 },
-	{ "dualpipev", 2, 2 },
+	{ "dualpipev", 2, 2 }, { "zb-auto", 1, 1 },
 };
 
 #define N_SCHEDULES (sizeof(schedules) / sizeof(schedules[0]))
 
-static int keeps_form(const struct kit_shape *k)
+/* The same times for all stages. */
+static struct pfw_costs uniform(const struct times *t,
+				int64_t durations[3][KIT_MAX_STAGES])
 {
+	for (int s = 0; s < KIT_MAX_STAGES; s++) {
+		durations[0][s] = t->f;
+		durations[1][s] = t->i;
+		durations[2][s] = t->w;
+	}
+	return (struct pfw_costs){
+		.size = sizeof(struct pfw_costs),
+		.forward = durations[0], .input = durations[1],
+		.weight = durations[2],
+	};
+}
+
+static int is_or_unknown(int64_t form, int64_t found)
+{
+	return form == NO_FORM || form == found;
+}
+
+static int keeps_form(const struct kit_shape *k, const struct times *t)
+{
+	int64_t durations[3][KIT_MAX_STAGES], phases = 0, peak = 0, idle;
+	struct pfw_costs costs = uniform(t, durations);
 	struct pfw_schedule_plan *plan = kit_plan(k, NULL);
-	struct pfw_costs costs = kit_costs(0);
-	int64_t form = idle_form(k), idle = 0, phases = 0;
+	struct form form = form_of(k, t);
 	struct pfw_simulation *sim;
 	int ok;
 
@@ -62,40 +130,53 @@ static int keeps_form(const struct kit_shape *k)
 		return 1; /* refused: other tests say whether rightly */
 	sim = simulate(plan, &costs, NULL);
 	idle = sim->step_time * k->p - sim->busy;
-	for (uint32_t r = 0; r < k->p; r++)
+	for (uint32_t r = 0; r < k->p; r++) {
 		phases += sim->rank[r].warm_up + sim->rank[r].steady +
 			  sim->rank[r].cool_down;
-	ok = (form < 0 || idle == form) && phases == idle &&
-	     sim->busy == 3ll * k->p * k->v * k->m;
+		peak = sim->rank[r].peak > peak ? sim->rank[r].peak : peak;
+	}
+	ok = is_or_unknown(form.idle * (form.idle > 0 ? k->p : 1), idle) &&
+	     is_or_unknown(form.span, sim->span) &&
+	     is_or_unknown(form.peak, peak) && phases == idle &&
+	     sim->busy == (t->f + t->i + t->w) * k->p * k->v * k->m;
 	if (!ok)
-		printf("\n%s p=%u v=%u m=%u: idle %lld, phases %lld, form %lld\n",
-		       k->name, k->p, k->v, k->m, (long long)idle,
-		       (long long)phases, (long long)form);
+		printf("\n%s p=%u v=%u m=%u F=%lld: idle %lld, phases %lld, "
+		       "span %lld, peak %lld; forms %lld a rank, %lld, %lld\n",
+		       k->name, k->p, k->v, k->m, (long long)t->f,
+		       (long long)idle, (long long)phases, (long long)sim->span,
+		       (long long)peak, (long long)form.idle,
+		       (long long)form.span, (long long)form.peak);
 	pfw_simulation_free(sim);
 	pfw_schedule_plan_free(plan);
 	return ok;
 }
 
+/* From where the form begins, and then every fifth, and 64. */
+static uint32_t next_m(const struct kit_shape *k)
+{
+	if (k->m < formal_from(k) + 2)
+		return k->m + 1;
+	return k->m < 64 && k->m + 5 > 64 ? 64 : k->m + 5;
+}
+
 static void closed_forms(void)
 {
-	static const uint32_t ranks[] = { 1, 2, 3, 5, 8, 16 };
+	static const struct times times[] = { { 1, 1, 1 }, { 7, 9, 5 } };
 	int broken = 0;
 
 	for (size_t i = 0; i < N_SCHEDULES; i++)
-		for (size_t j = 0; j < sizeof(ranks) / sizeof(ranks[0]); j++)
+		for (uint32_t p = 1; p <= 16; p++)
 			for (uint32_t v = schedules[i].min_v;
 			     v <= schedules[i].max_v; v++) {
-				uint32_t p = ranks[j];
-				uint32_t ms[] = { 1, p, 2 * p - 1, 2 * p, 3 * p,
-						  64 / p * p };
+				struct kit_shape k = {
+					schedules[i].name, p, v, 1, 0,
+				};
 
-				for (size_t m = 0; m < 6; m++) {
-					struct kit_shape k = {
-						schedules[i].name, p, v, ms[m], 0,
-					};
-
-					broken += !keeps_form(&k);
-				}
+				for (k.m = formal_from(&k); k.m <= 64;
+				     k.m = next_m(&k))
+					for (int t = 0; t < 2; t++)
+						broken += !keeps_form(
+							&k, &times[t]);
 			}
 	CU_ASSERT_EQUAL(broken, 0);
 }
@@ -191,13 +272,29 @@ static void sweep_op(struct brute *b, const struct pfw_op *op, int64_t *clock)
 			*clock;
 }
 
+/* Until when a rank works, and from when on. */
+static int64_t sweep_rank(struct brute *b, uint32_t r, int64_t *begin)
+{
+	const struct pfw_op *ops = b->prog->rank[r].ops;
+	size_t n = b->prog->rank[r].n - 3; /* TIE, NORM, OPT */
+	int64_t clock = 0;
+
+	*begin = 0;
+	for (size_t i = 1; i < n; i++) {
+		sweep_op(b, &ops[i], &clock);
+		if (i == 1)
+			*begin = clock < 0 ? -1 : clock - cost_of(b, &ops[i]);
+	}
+	return clock;
+}
+
 /* The step time, by sweeping until nothing changes any more. */
 static int64_t brute_force(const struct pfw_program *prog,
-			   const struct pfw_costs *costs)
+			   const struct pfw_costs *costs, int64_t *span)
 {
 	size_t cells = (size_t)prog->stages * prog->microbatches;
 	struct brute b = { .prog = prog, .costs = costs };
-	int64_t time = 0;
+	int64_t time, begin, end;
 
 	for (int kind = 0; kind < 2; kind++) {
 		b.made[kind] = malloc(cells * sizeof(int64_t));
@@ -212,13 +309,11 @@ static int64_t brute_force(const struct pfw_program *prog,
 	}
 	do {
 		b.changed = 0;
-		time = 0;
+		time = *span = 0;
 		for (uint32_t r = 0; r < prog->ranks; r++) {
-			int64_t clock = 0;
-
-			for (size_t i = 1; i < prog->rank[r].n - 3; i++)
-				sweep_op(&b, &prog->rank[r].ops[i], &clock);
-			time = later(time, clock);
+			end = sweep_rank(&b, r, &begin);
+			time = later(time, end);
+			*span = later(*span, end - begin);
 		}
 	} while (b.changed);
 	for (uint32_t i = 0; i < prog->n_channels; i++)
@@ -229,7 +324,7 @@ static int64_t brute_force(const struct pfw_program *prog,
 	return time;
 }
 
-/* Costs of any size, ends of the phases and slots of both kinds. */
+/* Times by chance, or with no seed all 1; slots of both kinds. */
 static int agrees(const struct kit_shape *k, uint32_t slots, uint32_t seed)
 {
 	int64_t durations[3][KIT_MAX_STAGES];
@@ -242,12 +337,14 @@ static int agrees(const struct kit_shape *k, uint32_t slots, uint32_t seed)
 	struct pfw_compile how = { .plan = plan, .costs = &costs, .slots = slots };
 	struct pfw_program *prog = NULL;
 	struct pfw_simulation *sim;
-	int64_t brute;
+	int64_t brute, span;
 	int ok;
 
 	if (!plan)
 		return 1;
-	for (uint32_t s = 0; s < k->p * k->v; s++) {
+	for (uint32_t s = 0; s < k->p * k->v && !seed; s++)
+		durations[0][s] = durations[1][s] = durations[2][s] = 1;
+	for (uint32_t s = 0; s < k->p * k->v && seed; s++) {
 		uint32_t counter[4] = { s, 0, 0, 0 }, random[4];
 
 		pfw_philox(counter, seed, random);
@@ -257,8 +354,9 @@ static int agrees(const struct kit_shape *k, uint32_t slots, uint32_t seed)
 	}
 	CU_ASSERT_EQUAL_FATAL(pfw_program_compile(&how, &prog, NULL), 0);
 	sim = simulate(plan, &costs, prog);
-	brute = brute_force(prog, &costs);
-	ok = sim->step_time == brute && prog->planned_time == brute;
+	brute = brute_force(prog, &costs, &span);
+	ok = sim->step_time == brute && prog->planned_time == brute &&
+	     sim->span == span;
 	if (!ok)
 		printf("\n%s p=%u v=%u m=%u seed %u: %lld, by force %lld\n",
 		       k->name, k->p, k->v, k->m, seed,
@@ -277,13 +375,35 @@ static void by_force(void)
 	for (size_t i = 0; i < N_SCHEDULES; i++)
 		for (uint32_t p = 1; p <= 4; p++)
 			for (uint32_t m = 1; m <= 9; m += 2) {
-				struct kit_shape k = {
+				const struct kit_shape k = {
 					schedules[i].name, p,
 					schedules[i].max_v, m, 0,
 				};
 
 				wrong += !agrees(&k, PFW_SLOTS_IDEAL, ++seed);
 				wrong += !agrees(&k, PFW_SLOTS_LIVE, ++seed);
+			}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* Fewer micro-batches than the closed forms want. */
+static void below_the_forms(void)
+{
+	int wrong = 0;
+
+	for (size_t i = 0; i < N_SCHEDULES; i++)
+		for (uint32_t p = 2; p <= 16; p++)
+			for (uint32_t v = schedules[i].min_v;
+			     v <= schedules[i].max_v; v++) {
+				struct kit_shape k = {
+					schedules[i].name, p, v, 1, 0,
+				};
+				uint32_t form = formal_from(&k);
+
+				for (; k.m < form; k.m += 1 + k.m / 3)
+					wrong += !agrees(&k, PFW_SLOTS_IDEAL, 0);
+				k.m = form - 1;
+				wrong += k.m && !agrees(&k, PFW_SLOTS_IDEAL, 0);
 			}
 	CU_ASSERT_EQUAL(wrong, 0);
 }
@@ -383,6 +503,7 @@ static void spans(void)
 static const struct unit_test tests[] = {
 	{ "closed forms up to p=16, v=4, m=64", closed_forms },
 	{ "a brute-force simulator agrees", by_force },
+	{ "and below the closed forms", below_the_forms },
 	{ "messages share a channel's bandwidth", bandwidth },
 	{ "the critical path is a chain to the end", critical_path },
 	{ "waits add up to what is idle", waits_add_up },
