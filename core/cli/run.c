@@ -338,6 +338,7 @@ static int train(struct run *run, struct pfw_error *err)
 	struct pfw_launch how = {
 		.ranks = run->cfg->pipeline.ranks,
 		.ranks_per_process = run->cfg->pipeline.ranks_per_process,
+		.sleeps = !!(run->job->model->ops->flags & PFW_STAGE_SLEEPS),
 		.timeout = run->cfg->run.timeout,
 		.rank_main = rank_main,
 		.on_event = on_event,

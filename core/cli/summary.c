@@ -185,12 +185,14 @@ void pfw_summary_dry_run(const struct pfw_job *job, FILE *to)
 {
 	const struct pfw_program *program = pfw_job_placement(job);
 	uint32_t cores = pfw_cores();
+	int sleeps = !!(job->model->ops->flags & PFW_STAGE_SLEEPS);
 
 	pfw_summary_header(job, to);
 	fprintf(to, "  topology   %u rank%s on %u core%s of this host: %s\n",
 		program->ranks, program->ranks == 1 ? "" : "s", cores,
 		cores == 1 ? "" : "s",
-		program->ranks <= cores ? "one core each" : "not pinned");
+		program->ranks <= cores ? "one core each" :
+		sleeps ? "neighbours share a core" : "not pinned");
 	print_stages(job, to);
 	print_memory(job, to);
 	print_channels(job, to);

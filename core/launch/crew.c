@@ -153,15 +153,23 @@ static void rank_signals(const struct pfw_crew *crew)
 	pthread_sigmask(SIG_SETMASK, &crew->old_mask, NULL);
 }
 
-/* Each rank on a core of its own, where there are enough of them. */
-static void pin(uint32_t rank, uint32_t ranks)
+/*
+ * Each rank on a core of its own, where there are enough of them.  Ranks that
+ * sleep share them as neighbours do: most of their messages then wake somebody
+ * on the same core, in 1 us where another core's idle sleep takes 30.
+ */
+static void pin(const struct pfw_launch *how, uint32_t rank)
 {
 	cpu_set_t all, one;
-	uint32_t nth = 0;
+	uint32_t cores, nth = 0;
 
-	if (sched_getaffinity(0, sizeof(all), &all) ||
-	    (uint32_t)CPU_COUNT(&all) < ranks)
+	if (sched_getaffinity(0, sizeof(all), &all))
 		return;
+	cores = (uint32_t)CPU_COUNT(&all);
+	if (cores < how->ranks && !how->sleeps)
+		return;
+	if (cores < how->ranks)
+		rank = (uint32_t)((uint64_t)rank * cores / how->ranks);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &all) && nth++ == rank) {
 			CPU_ZERO(&one);
@@ -182,7 +190,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
 
-	pin(thread->boot.boot.rank, thread->boot.boot.ranks);
+	pin(thread->how, thread->boot.boot.rank);
 	thread->status = thread->how->rank_main(thread->how->context,
 						&thread->boot.boot);
 	return NULL;

@@ -10,6 +10,7 @@
 struct pfw_launch {
 	uint32_t ranks;
 	uint32_t ranks_per_process; /**< threads of one process; >= 1 */
+	int sleeps;                 /**< ranks leave their core as they work */
 	double timeout;             /**< s: as run.timeout */
 	/** Runs on each rank; gives its exit status, 0: well.  Before another
 	 *  status it tells PFW_EVENT_FAIL. */

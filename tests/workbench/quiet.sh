@@ -56,7 +56,7 @@ watch synthetic interleaved --set device.probe=true
 	echo 'the witness saw no system call or not one allocation a rank'
 	exit 1
 }
-watch synthetic interleaved --set 'model.weight_us=[10.0]'
+watch synthetic interleaved --set 'model.weight_us=[200.0]'
 [ "$(grep -c "windows $steps calls 64 allocations 0" "$tmp/seen")" = 2 ] || {
 	cat "$tmp/seen"
 	echo 'not one sleep for each backward pass'
