@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/available.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "launch/launcher.h"
@@ -340,6 +341,10 @@ static int generate(struct generate *g, struct pfw_error *err)
 
 	if (!result) {
 		pfw_error_set(err, ENOMEM, "out of memory");
+		return PFW_EXIT_RESOURCES;
+	}
+	if (pfw_job_fits(g->job, pfw_available_bytes(), err)) {
+		free(result);
 		return PFW_EXIT_RESOURCES;
 	}
 	print_text(g, g->opt.prompt, strlen(g->opt.prompt));

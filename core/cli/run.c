@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/available.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/run_dir.h"
@@ -419,6 +420,8 @@ static int execute(struct run *run, struct pfw_error *err)
 								      stdout);
 		return PFW_EXIT_OK;
 	}
+	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
+		return PFW_EXIT_RESOURCES;
 	if (open_dir(run, err))
 		return PFW_EXIT_CONFIG;
 	note(run, run->cfg->warnings);

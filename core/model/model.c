@@ -5,12 +5,17 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/size.h"
 #include "model/layout.h"
 
 /* More layers than any model has: a limit on what a plugin makes us allocate. */
 #define MAX_LAYERS 65536u
+/* Parameters, each counted where it is used. */
+#define MAX_USES (1u << 24)
 /* Tensors of a boundary. */
 #define MAX_BOUNDARY 16u
+/* Of one stage and kind: 64 TiB, above any machine of today. */
+#define MAX_BYTES (1ull << 46)
 
 static int no_memory(struct pfw_error *err)
 {
@@ -53,6 +58,11 @@ static int list_layers(struct pfw_model *m, struct pfw_error *err)
 	for (uint32_t i = 0; i < m->n_layers; i++) {
 		m->layers[i].size = sizeof(m->layers[i]);
 		m->ops->layer(m->object, i, &m->shape, &m->layers[i]);
+		if (m->layers[i].n_params > MAX_USES - m->n_uses)
+			return pfw_error_set(err, EINVAL,
+					     "the model's layers have more than "
+					     "%u parameters: mend the stage "
+					     "plugin", MAX_USES);
 		m->n_uses += m->layers[i].n_params;
 	}
 	return 0;
@@ -71,6 +81,16 @@ static int cut_layers(struct pfw_model *m, const char *layout,
 				  m->n_stages, err);
 }
 
+/* Of n_dims numbers, PFW_SIZE_MAX where they are too many or too large. */
+static uint64_t product(uint64_t n, const uint64_t *dims, uint32_t n_dims)
+{
+	if (n_dims > PFW_MAX_DIMS)
+		return PFW_SIZE_MAX;
+	for (uint32_t d = 0; d < n_dims; d++)
+		n = pfw_size_mul(n, dims[d]);
+	return n;
+}
+
 uint64_t pfw_model_boundary_bytes(const struct pfw_model *m, uint32_t layer,
 				  const struct pfw_call_shape *shape)
 {
@@ -78,32 +98,28 @@ uint64_t pfw_model_boundary_bytes(const struct pfw_model *m, uint32_t layer,
 	uint32_t n = m->ops->boundary(m->object, layer, shape, t, MAX_BOUNDARY);
 	uint64_t total = 0;
 
-	for (uint32_t i = 0; i < n && i < MAX_BOUNDARY; i++) {
-		uint64_t bytes = pfw_dtype_bytes(t[i].dtype);
-
-		for (uint32_t d = 0; d < t[i].n_dims; d++)
-			bytes *= t[i].dims[d];
-		total += pfw_align_up(bytes);
-	}
+	if (n > MAX_BOUNDARY)
+		return PFW_SIZE_MAX;
+	for (uint32_t i = 0; i < n; i++)
+		total = pfw_size_add(
+			total, pfw_size_align(product(pfw_dtype_bytes(t[i].dtype),
+						      t[i].dims, t[i].n_dims)));
 	return total;
 }
 
 static uint64_t count_elements(const struct pfw_param *p)
 {
-	uint64_t n = 1;
-
-	for (uint32_t d = 0; d < p->n_dims; d++)
-		n *= p->dims[d];
-	return n;
+	return product(1, p->dims, p->n_dims);
 }
 
 static void size_stage(struct pfw_model *m, struct pfw_model_stage *s)
 {
 	for (uint32_t i = s->first_layer; i < s->first_layer + s->n_layers; i++) {
 		const struct pfw_layer *l = &m->layers[i];
-		uint64_t work = pfw_align_up(l->work_bytes);
+		uint64_t work = pfw_size_align(l->work_bytes);
 
-		s->saved_bytes += pfw_align_up(l->saved_bytes);
+		s->saved_bytes = pfw_size_add(s->saved_bytes,
+					      pfw_size_align(l->saved_bytes));
 		if (work > s->work_bytes)
 			s->work_bytes = work;
 		s->flops_forward += l->flops_forward;
@@ -112,11 +128,40 @@ static void size_stage(struct pfw_model *m, struct pfw_model_stage *s)
 		m->flops += l->flops_model;
 		s->n_uses += l->n_params;
 		for (uint32_t p = 0; p < l->n_params; p++)
-			s->elements += count_elements(&l->params[p]);
+			s->elements = pfw_size_add(
+				s->elements, count_elements(&l->params[p]));
 	}
 	if (s != &m->stages[m->n_stages - 1])
 		s->output_bytes = pfw_model_boundary_bytes(
 			m, s->first_layer + s->n_layers - 1, &m->shape);
+}
+
+/* What no machine has is refused here, so that nobody multiplies it further. */
+static int check_sizes(const struct pfw_model *m, struct pfw_error *err)
+{
+	for (uint32_t i = 0; i < m->n_params; i++)
+		if (m->params[i].elements > MAX_BYTES / sizeof(float))
+			return pfw_error_set(err, EINVAL,
+					     "parameter %.200s has more numbers "
+					     "than any memory: make the model "
+					     "smaller, or mend the stage plugin",
+					     m->params[i].info.name);
+	for (uint32_t i = 0; i < m->n_stages; i++) {
+		const struct pfw_model_stage *s = &m->stages[i];
+
+		if (s->elements > MAX_BYTES / sizeof(float) ||
+		    s->saved_bytes > MAX_BYTES || s->work_bytes > MAX_BYTES ||
+		    s->output_bytes > MAX_BYTES)
+			return pfw_error_set(err, EINVAL,
+					     "stage %u wants more bytes than any "
+					     "memory has, or a boundary of more "
+					     "than %u tensors or %u dimensions: "
+					     "make the model or "
+					     "pipeline.microbatch_size smaller, "
+					     "or mend the stage plugin",
+					     i, MAX_BOUNDARY, PFW_MAX_DIMS);
+	}
+	return 0;
 }
 
 /* Names of parameters seen so far: open addressing, 0 for a free place, else
@@ -163,13 +208,18 @@ static int add_use(struct pfw_model *m, const struct names *names, uint32_t use,
 	uint32_t *slot = find_name(names, m, param->name);
 	struct pfw_model_param *p;
 
+	if (param->n_dims > PFW_MAX_DIMS)
+		return pfw_error_set(err, EINVAL,
+				     "parameter %.200s has %u dimensions; at "
+				     "most %u are allowed: mend the stage plugin",
+				     param->name, param->n_dims, PFW_MAX_DIMS);
 	if (!*slot) {
 		p = &m->params[m->n_params++];
 		*slot = m->n_params;
 		p->info = *param;
 		p->elements = count_elements(param);
 		p->first_use = use;
-		m->elements += p->elements;
+		m->elements = pfw_size_add(m->elements, p->elements);
 	}
 	p = &m->params[*slot - 1];
 	if (!same_shape(&p->info, param))
@@ -251,12 +301,14 @@ int pfw_model_open(const struct pfw_loaded *stage, const struct pfw_values *opt,
 		rc = cut_layers(m, layout, err);
 	if (!rc)
 		rc = list_uses(m, err);
+	for (uint32_t s = 0; !rc && s < n_stages; s++)
+		size_stage(m, &m->stages[s]);
+	if (!rc)
+		rc = check_sizes(m, err);
 	if (rc) {
 		pfw_model_close(m);
 		return rc;
 	}
-	for (uint32_t s = 0; s < n_stages; s++)
-		size_stage(m, &m->stages[s]);
 	*out = m;
 	return 0;
 }

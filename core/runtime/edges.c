@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "runtime/job_make.h"
 
 /* A report and a decision of one step may be on their way at once. */
@@ -233,7 +234,8 @@ static uint64_t slot_memory(const struct pfw_job *job, uint32_t rank)
 
 		if (e->to == rank ||
 		    (e->from == rank && !job->props.shared_slots))
-			bytes += e->n_slots * e->slot_bytes;
+			bytes = pfw_size_add(
+				bytes, pfw_size_mul(e->n_slots, e->slot_bytes));
 	}
 	return bytes;
 }
@@ -264,8 +266,10 @@ void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
 		if (program->rank_of[s] != rank)
 			continue;
 		if (train)
-			m.saved += train->rank[rank].n_saved[chunk] *
-				   model->stages[s].saved_bytes;
+			m.saved = pfw_size_add(
+				m.saved,
+				pfw_size_mul(train->rank[rank].n_saved[chunk],
+					     model->stages[s].saved_bytes));
 		if (model->stages[s].work_bytes > m.work)
 			m.work = model->stages[s].work_bytes;
 		chunk++;

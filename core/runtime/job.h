@@ -87,6 +87,11 @@ uint32_t pfw_job_edge(const struct pfw_job *job, uint32_t from, uint32_t to,
 uint32_t pfw_job_param_rank(const struct pfw_job *job, uint32_t param);
 void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
 		    struct pfw_rank_memory *out);
+/** Of all channels' slots of the run, on one machine. */
+uint64_t pfw_job_slot_bytes(const struct pfw_job *job);
+/** -ENOMEM where the slots want more than @p available bytes. */
+int pfw_job_fits(const struct pfw_job *job, uint64_t available,
+		 struct pfw_error *err);
 
 /** Tokens of one training step. */
 static inline uint64_t pfw_job_step_tokens(const struct pfw_job *job)

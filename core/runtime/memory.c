@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "runtime/rank.h"
 
 int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
@@ -11,6 +12,12 @@ int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
 	void *block;
 	int rc;
 
+	if (pfw_size_align(bytes) == PFW_SIZE_MAX)
+		return pfw_error_set(err, ENOMEM,
+				     "rank %u: a buffer of more than 2^64 bytes "
+				     "is wanted: make the model, "
+				     "pipeline.microbatch_size or "
+				     "pipeline.microbatches smaller", rank->rank);
 	if (rank->n_blocks == rank->blocks_capacity) {
 		size_t capacity = rank->blocks_capacity ?
 					  2 * rank->blocks_capacity : 64;
@@ -204,7 +211,8 @@ static int open_token_buffers(struct pfw_rank *rank, struct pfw_error *err)
 		return 0;
 	if (m < (uint64_t)cfg->data.eval_batches)
 		m = (uint64_t)cfg->data.eval_batches;
-	bytes = m * rank->shape.batch * rank->shape.seq * sizeof(int32_t);
+	bytes = pfw_size_mul(m, (uint64_t)rank->shape.batch *
+					rank->shape.seq * sizeof(int32_t));
 	rc = pfw_rank_alloc(rank, bytes, (void **)&rank->device_tokens, err);
 	if (!rc)
 		rc = pfw_rank_alloc(rank, bytes,

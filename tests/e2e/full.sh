@@ -1,4 +1,4 @@
-# No room on the disk: one sentence, and what was saved before stays.
+# No room on the disk or in memory: one sentence, and what was saved before stays.
 . "$srcdir/tests/e2e/lib.sh"
 
 # A limit on the size of files: the checkpoint's files are larger.
@@ -12,6 +12,11 @@ check_full() {
 		fail 'leaves half a checkpoint'
 	return 0
 }
+
+# Slots that no machine has: said before a rank is started.
+refuses 11 'channels between ranks want [0-9]* MiB.*make pipeline.microbatch_size' \
+	--set model.hidden=4096 --set model.heads=16 --set model.context=512 \
+	--set pipeline.microbatch_size=65536
 
 # Nothing was saved before: no model, no half of one.
 rm -rf "$tmp/run"

@@ -49,18 +49,21 @@ static void fake_layer(void *model, uint32_t i,
 	int last = i + 1 == fake_n_layers(model);
 
 	snprintf(names[i][0], sizeof(names[i][0]), "p%u", i);
-	p[0] = (struct pfw_param){ .name = names[i][0], .n_dims = 1,
-				   .dims = { i + 1 } };
+	p[0] = (struct pfw_param){ .name = names[i][0],
+				   .n_dims = fake.n_dims ? fake.n_dims : 1,
+				   .dims = { fake.rows ? fake.rows : i + 1,
+					     fake.rows } };
 	p[1] = (struct pfw_param){ .name = "tied", .n_dims = 2,
 				   .dims = { TIED, 2 } };
 	if (last)
 		p[1].dims[0] = fake.tied_rows_last;
 	out->name = names[i][0];
 	out->letter = fake.letters[i];
-	out->n_params = i == 0 || last ? 2 : 1;
+	out->n_params = fake.n_params ? fake.n_params :
+			i == 0 || last ? 2 : 1;
 	out->params = p;
-	out->saved_bytes = 10 * (i + 1) * shape->batch;
-	out->work_bytes = 100 * (i + 1);
+	out->saved_bytes = fake.saved ? fake.saved : 10 * (i + 1) * shape->batch;
+	out->work_bytes = fake.work ? fake.work : 100 * (i + 1);
 	out->flops_forward = (double)fake.cost[i];
 }
 
@@ -74,8 +77,10 @@ static uint32_t fake_boundary(void *model, uint32_t i,
 	for (uint32_t t = 0; t < 2 && t < max; t++)
 		out[t] = (struct pfw_tensor){
 			.name = "x", .dtype = t ? PFW_F32 : PFW_BF16,
-			.n_dims = 1, .dims = { 17 * shape->batch } };
-	return 2;
+			.n_dims = fake.boundary_dims ? fake.boundary_dims : 1,
+			.dims = { fake.boundary ? fake.boundary :
+						  17 * shape->batch } };
+	return fake.boundary_tensors ? fake.boundary_tensors : 2;
 }
 
 static void fake_limits(void *model, uint32_t *vocab, uint32_t *context)

@@ -14,6 +14,12 @@ struct fake_stage {
 	char letters[FAKE_MAX + 1];
 	uint64_t cost[FAKE_MAX];
 	uint64_t tied_rows_last; /**< dims[0] of the tied parameter's last use */
+	uint64_t rows;           /**< of every layer's own parameter; 0: i + 1 */
+	uint32_t n_dims;         /**< of that parameter; 0: 1 */
+	uint64_t saved, work;    /**< bytes of a layer; 0: small ones */
+	uint64_t boundary;       /**< numbers of a tensor; 0: few */
+	uint32_t boundary_dims, boundary_tensors; /**< 0: 1 and 2 */
+	uint32_t n_params;       /**< that every layer claims to have; 0: 1 or 2 */
 	uint32_t open;           /**< objects alive */
 };
 extern struct fake_stage fake;

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/philox.h"
+#include "base/size.h"
 
 static void error_sentence(void)
 {
@@ -40,9 +41,23 @@ static void hash_known_answers(void)
 			0x85944171f73967e8ull);
 }
 
+static void sizes_stay_at_the_top(void)
+{
+	CU_ASSERT_EQUAL(pfw_size_mul(1ull << 32, 1ull << 31), 1ull << 63);
+	CU_ASSERT_EQUAL(pfw_size_mul(1ull << 32, 1ull << 32), PFW_SIZE_MAX);
+	CU_ASSERT_EQUAL(pfw_size_mul(PFW_SIZE_MAX, 0), 0);
+	CU_ASSERT_EQUAL(pfw_size_add(PFW_SIZE_MAX, 1), PFW_SIZE_MAX);
+	CU_ASSERT_EQUAL(pfw_size_add(PFW_SIZE_MAX - 1, 1), PFW_SIZE_MAX);
+	CU_ASSERT_EQUAL(pfw_size_add(2, 3), 5);
+	CU_ASSERT_EQUAL(pfw_size_align(65), 128);
+	CU_ASSERT_EQUAL(pfw_size_align(PFW_SIZE_MAX), PFW_SIZE_MAX);
+	CU_ASSERT_EQUAL(pfw_size_align(PFW_SIZE_MAX - 62), PFW_SIZE_MAX);
+}
+
 static const struct unit_test tests[] = {
 	{ "error: sentence, prefix, code", error_sentence },
 	{ "philox: known answers", philox_known_answers },
+	{ "size: what does not fit stays at the top", sizes_stay_at_the_top },
 	{ "hash: known answers", hash_known_answers },
 };
 

@@ -234,6 +234,40 @@ static void test_shape_refused(void)
 	CU_ASSERT_EQUAL(fake.open, 0);
 }
 
+/* What a plugin says of sizes is believed as far as memory can go. */
+static void test_sizes_refused(void)
+{
+	const uint64_t big = 1ull << 63;
+
+	fake_set("EtL");
+	fake.rows = big;
+	refused(1, NULL, "p0 has more numbers than any memory");
+	fake.n_dims = 2; /* 2^126: the product wraps to 0 */
+	refused(1, NULL, "p0 has more numbers than any memory");
+	fake.n_dims = 5;
+	refused(1, NULL, "p0 has 5 dimensions; at most 4");
+	fake_set("EtL");
+	fake.n_params = 1u << 31;
+	refused(1, NULL, "more than 16777216 parameters");
+	fake_set("EtL");
+	fake.saved = UINT64_MAX; /* rounded up it would be 0 */
+	refused(1, NULL, "stage 0 wants more bytes");
+	fake.saved = big; /* and twice this */
+	refused(1, NULL, "stage 0 wants more bytes");
+	fake_set("EtL");
+	fake.work = UINT64_MAX - 3;
+	refused(1, NULL, "stage 0 wants more bytes");
+	fake_set("EtL");
+	fake.boundary = big;
+	refused(2, NULL, "stage 0 wants more bytes");
+	fake_set("EtL");
+	fake.boundary_dims = 5;
+	refused(2, NULL, "or 4 dimensions");
+	fake_set("EtL");
+	fake.boundary_tensors = 17;
+	refused(2, NULL, "more than 16 tensors");
+}
+
 static const struct unit_test tests[] = {
 	{ "layout strings", test_layout },
 	{ "layout strings refused", test_layout_refused },
@@ -243,5 +277,6 @@ static const struct unit_test tests[] = {
 	{ "by cost, among equals", test_balance_shape },
 	{ "parameters, ties, sizes", test_params },
 	{ "shapes refused", test_shape_refused },
+	{ "sizes refused", test_sizes_refused },
 };
 UNIT_MAIN("model", tests)

@@ -1,0 +1,66 @@
+/* Edges of a job made by hand: no plugin, no schedule. */
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "runtime/job.h"
+
+static void expect_bytes(const struct pfw_job *job, uint64_t bytes)
+{
+	struct pfw_error err = { 0 };
+
+	CU_ASSERT_EQUAL(pfw_job_slot_bytes(job), bytes);
+	CU_ASSERT_EQUAL(pfw_job_fits(job, bytes, &err), 0);
+	if (bytes)
+		CU_ASSERT_EQUAL(pfw_job_fits(job, bytes - 1, &err), -ENOMEM);
+}
+
+static void slots_are_counted(void)
+{
+	struct pfw_edge edges[] = {
+		{ .from = 0, .to = 0, .n_slots = 3, .slot_bytes = 64 },
+		{ .from = 0, .to = 1, .n_slots = 2, .slot_bytes = 4096 },
+	};
+	struct pfw_job job = { .edges = edges, .n_edges = 2,
+			       .props.shared_slots = 1 };
+
+	expect_bytes(&job, 3 * 64 + 2 * 4096);
+	job.props.shared_slots = 0;
+	expect_bytes(&job, 3 * 64 + 2 * 2 * 4096);
+	job.n_edges = 0;
+	expect_bytes(&job, 0);
+}
+
+/* Slots that no machine has are refused, with what to change. */
+static void too_many_bytes_are_refused(void)
+{
+	struct pfw_edge edges[] = {
+		{ .from = 0, .to = 1, .n_slots = 1, .slot_bytes = 64 },
+		{ .from = 1, .to = 2, .kind = PFW_CHANNEL_GRADIENT,
+		  .n_slots = 5, .slot_bytes = 7ull << 20 },
+	};
+	struct pfw_job job = { .edges = edges, .n_edges = 2,
+			       .props.shared_slots = 1 };
+	struct pfw_error err = { 0 };
+
+	CU_ASSERT_EQUAL(pfw_job_fits(&job, 20ull << 20, &err), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "want 35 MiB"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "20 MiB to give"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "gradient from rank 1 to rank 2"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "5 slots of 7 MiB"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "pipeline.microbatch_size"));
+	/* 2^31 slots of 2^46 bytes: the product would wrap to 0. */
+	edges[1].n_slots = 1u << 31;
+	edges[1].slot_bytes = 1ull << 46;
+	CU_ASSERT_EQUAL(pfw_job_slot_bytes(&job), PFW_SIZE_MAX);
+	CU_ASSERT_EQUAL(pfw_job_fits(&job, 1ull << 40, &err), -ENOMEM);
+}
+
+static const struct unit_test tests[] = {
+	{ "slots are counted where they lie", slots_are_counted },
+	{ "more than there is", too_many_bytes_are_refused },
+};
+
+UNIT_MAIN("edges", tests)
