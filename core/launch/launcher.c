@@ -138,15 +138,29 @@ static void reap(struct pfw_crew *crew)
 	}
 }
 
+/* A step needs all ranks: until the last of them has begun, none is done. */
+static int all_began(const struct pfw_crew *crew)
+{
+	for (uint32_t r = 0; r < crew->how->ranks; r++)
+		if (atomic_load(&crew->page->status[r].phase) <
+		    PFW_PHASE_RUNNING)
+			return 0;
+	return 1;
+}
+
 static void asked_to_end(struct pfw_crew *crew, int sig)
 {
-	if (crew->result->signal) {
+	int twice = crew->result->signal != 0;
+
+	crew->result->signal = sig;
+	if (twice || !all_began(crew)) {
 		fail(crew, 0, 128 + sig, PFW_CAUSE_OWN,
-		     "interrupted twice: ended at once");
+		     twice ? "interrupted twice: ended at once" :
+			     "interrupted before the first step: there is "
+			     "nothing to save");
 		crew->failed_at = 0;
 		return;
 	}
-	crew->result->signal = sig;
 	atomic_store(&crew->page->stop, 1);
 	note(crew, "stopping after this step (once more to end at once)");
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/size.h"
 #include "runtime/local.h"
 #include "runtime/rank.h"
 
@@ -91,8 +92,9 @@ static int open_local(struct pfw_rank *rank, struct pfw_end *end,
 {
 	struct pfw_channel_info info = info_of(rank, end->edge);
 	void *memory;
-	int rc = pfw_rank_alloc(rank, info.n_slots * info.slot_bytes, &memory,
-				err);
+	int rc = pfw_rank_alloc(rank,
+				pfw_size_mul(info.n_slots, info.slot_bytes),
+				&memory, err);
 
 	if (rc)
 		return rc;
@@ -105,9 +107,25 @@ static int is_ours(const struct pfw_rank *rank, const struct pfw_edge *edge)
 	return edge->from == rank->rank || edge->to == rank->rank;
 }
 
+/* Once for each call of a transport, whose own work may take long. */
+static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
+		     struct pfw_error *err)
+{
+	char text[400];
+
+	if (rank->boot->ops->aborted(rank->boot))
+		return pfw_error_set(err, ECANCELED, "another rank failed");
+	if (pfw_now() <= deadline)
+		return 0;
+	pfw_status_text(rank->boot->status, rank->rank, "", text, sizeof(text));
+	return pfw_error_set(err, ETIMEDOUT,
+			     "not all channels were open within run.timeout: %s",
+			     text);
+}
+
 /* All that are not open yet, once around; *left of them still are not. */
 static int try_channels(struct pfw_rank *rank, unsigned char *open,
-			uint32_t *left, struct pfw_error *err)
+			uint32_t *left, uint64_t deadline, struct pfw_error *err)
 {
 	struct pfw_below *top = &rank->layers[rank->n_layers - 1];
 	struct pfw_status *status = rank->boot->status;
@@ -121,6 +139,11 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 
 		if (!is_ours(rank, edge) || edge->from == edge->to || open[i])
 			continue;
+		atomic_store(&status->peer, peer);
+		atomic_store(&status->kind, edge->kind);
+		rc = may_go_on(rank, deadline, err);
+		if (rc)
+			return rc;
 		rank->ends[i].ops = top->ops;
 		rc = top->ops->open_channel(top->transport, &info,
 					    &rank->addresses[peer],
@@ -128,10 +151,7 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 		if (rc && rc != -EAGAIN)
 			return rc;
 		open[i] = !rc;
-		if (rc && !(*left)++) {
-			atomic_store(&status->peer, peer);
-			atomic_store(&status->kind, edge->kind);
-		}
+		*left += rc != 0;
 	}
 	return 0;
 }
@@ -143,25 +163,15 @@ static int open_channels(struct pfw_rank *rank, struct pfw_error *err)
 	struct pfw_status *status = rank->boot->status;
 	uint64_t deadline = pfw_rank_deadline(rank);
 	uint32_t left = 0;
-	int rc = 0;
+	int rc;
 
 	if (!open)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	atomic_store(&status->since, pfw_now());
 	atomic_store(&status->wait, PFW_WAIT_PEER);
 	for (;;) {
-		rc = try_channels(rank, open, &left, err);
+		rc = try_channels(rank, open, &left, deadline, err);
 		if (rc || !left)
-			break;
-		if (rank->boot->ops->aborted(rank->boot))
-			rc = pfw_error_set(err, ECANCELED,
-					   "another rank failed");
-		else if (pfw_now() > deadline)
-			rc = pfw_error_set(err, ETIMEDOUT,
-					   "rank %u: %u channels did not open "
-					   "within run.timeout",
-					   rank->rank, left);
-		if (rc)
 			break;
 		nanosleep(&pause, NULL);
 	}

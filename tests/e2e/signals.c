@@ -70,22 +70,26 @@ static void test_orderly(void)
 	end_orderly("run.save_every=1", 2, SIGHUP, 1);
 }
 
-/* Before the first step. */
+/* Before the first step, or during it: then there is something to save. */
 static void test_early(void)
 {
 	start("pipeline.ranks=2", 2);
 	kill(-drive.launcher, SIGINT);
 	if (drive_end(&drive, 0) < 0 || drive.status != 128 + SIGINT)
 		complain("not ended by an early signal");
-	check_saved();
+	if (!strstr(drive_stderr(), "interrupted before the first step"))
+		check_saved();
+	else if (!access(drive_path("out/model"), F_OK))
+		complain("says that it saves nothing, and does");
 }
 
-/* The evaluation before the first step would take minutes. */
+/* After the first evaluation: the first step would take minutes. */
 static void test_twice(void)
 {
 	double from;
 
-	start("data.eval_batches=60000", 2);
+	start("pipeline.microbatches=60000", 2);
+	CU_ASSERT(drive_event(&drive, "eval"));
 	kill(-drive.launcher, SIGINT);
 	CU_ASSERT(drive_says("once more to end at once"));
 	from = drive_now();

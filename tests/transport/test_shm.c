@@ -172,6 +172,38 @@ static void test_too_large(void)
 	end_close(&e);
 }
 
+/* A large channel is given its memory in pieces: no call takes long, and who
+ * opens it can look up between them. */
+static void test_pieces(void)
+{
+	const uint64_t bytes = 160ull << 20;
+	struct pfw_channel_info info = channel_info(0, 0, 1, bytes);
+	void *c[2] = { NULL, NULL };
+	uint64_t end = pfw_now() + PATIENCE;
+	unsigned pieces = 0;
+	struct end e[2];
+	int rc = -EAGAIN;
+
+	for (uint32_t r = 0; r < 2; r++)
+		CU_ASSERT_EQUAL_FATAL(end_open(&e[r], &shm, r, 9, 0), 0);
+	CU_ASSERT_EQUAL(end_try(&e[0], &info, &e[1].self, &c[0]), -EAGAIN);
+	while (rc == -EAGAIN && pfw_now() < end)
+		rc = end_try(&e[1], &info, &e[0].self, &c[1]);
+	CU_ASSERT_EQUAL_FATAL(rc, 0);
+	do {
+		rc = end_try(&e[0], &info, &e[1].self, &c[0]);
+		pieces++;
+	} while (rc == -EAGAIN && pfw_now() < end);
+	CU_ASSERT_EQUAL_FATAL(rc, 0);
+	CU_ASSERT(pieces >= 3);
+	((volatile char *)shm.ops->slot(c[0], 0))[bytes - 1] = 42;
+	CU_ASSERT_EQUAL(((volatile char *)shm.ops->slot(c[1], 0))[bytes - 1], 42);
+	for (uint32_t r = 0; r < 2; r++) {
+		shm.ops->close_channel(c[r]);
+		end_close(&e[r]);
+	}
+}
+
 static void test_other_host(void)
 {
 	struct pfw_channel_info info = channel_info(0, 0, 1, 64);
@@ -349,6 +381,7 @@ static const struct unit_test tests[] = {
 	{ "slots are read-only for the receiver", test_read_only },
 	{ "both ends see the same bytes", test_in_place },
 	{ "more memory than there is", test_too_large },
+	{ "a large channel, piece by piece", test_pieces },
 	{ "a rank of another host", test_other_host },
 	{ "a rank that is gone", test_gone_before_open },
 	{ "a dead peer without pidfd", test_without_pidfd },

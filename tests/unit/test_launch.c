@@ -315,6 +315,9 @@ static void no_rank_outlives_the_launcher(void)
 static int asks_for_a_picture(void *context, struct pfw_boot *boot)
 {
 	(void)context;
+	atomic_store(&boot->status->phase, PFW_PHASE_RUNNING);
+	if (boot->ops->fence(boot, soon(), NULL))
+		return PFW_EXIT_HUNG;
 	if (boot->rank == 1) {
 		kill(getpid(), SIGUSR2);
 		kill(getppid(), SIGINT);
@@ -337,6 +340,35 @@ static void signals_are_answered(void)
 	CU_ASSERT_EQUAL(result.signal, SIGINT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(s->note, "stopping"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(s->note, "rank 2 (process "));
+	munmap(s, sizeof(*s));
+}
+
+/* One rank still opens its channels, so no step can be done. */
+static int asks_early(void *context, struct pfw_boot *boot)
+{
+	(void)context;
+	if (boot->rank)
+		atomic_store(&boot->status->phase, PFW_PHASE_RUNNING);
+	if (boot->ops->fence(boot, soon(), NULL))
+		return PFW_EXIT_HUNG;
+	if (boot->rank == 1)
+		kill(getppid(), SIGINT);
+	for (uint64_t end = soon(); pfw_now() < end; usleep(1000))
+		if (boot->ops->aborted(boot))
+			return PFW_EXIT_DIED;
+	return PFW_EXIT_HUNG;
+}
+
+static void an_early_signal_ends_at_once(void)
+{
+	struct scene *s = open_scene();
+	struct pfw_launch_result result;
+
+	signal(SIGINT, SIG_DFL);
+	CU_ASSERT_EQUAL(launch(s, 1, asks_early, &result), 0);
+	CU_ASSERT_EQUAL(result.status, 128 + SIGINT);
+	CU_ASSERT_EQUAL(result.signal, SIGINT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "before the first step"));
 	munmap(s, sizeof(*s));
 }
 
@@ -448,6 +480,7 @@ static const struct unit_test tests[] = {
 	  who_gave_up_comes_before_who_saw_it },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
+	{ "a signal before the first step", an_early_signal_ends_at_once },
 	{ "a launcher may be held up", a_launcher_may_be_held_up },
 	{ "who gets on is waited for", who_gets_on_is_waited_for },
 	{ "signals that were ignored", ignored_signals_stay_ignored },

@@ -1,5 +1,7 @@
 #include "segment.h"
 
+#include "base/available.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +23,9 @@
 
 /* No resizing: a shrunk file would be SIGBUS in the other process. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Zeroed and mapped at a time: some 30 ms of work. */
+#define PIECE_BYTES ((size_t)64 << 20)
 
 size_t shm_page_bytes(void)
 {
@@ -51,38 +56,17 @@ int shm_segment_probe(char *why, size_t len)
 	return 0;
 }
 
-/* Bytes that the machine can still give, UINT64_MAX where it does not say. */
-static uint64_t available_bytes(void)
+/* Has the machine that much?  Without this the kernel would give until it kills
+ * somebody. */
+static int reserve(int fd, uint64_t bytes, struct pfw_error *err)
 {
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long kib;
-	uint64_t bytes = UINT64_MAX;
-	char line[128];
-
-	if (!f)
-		return bytes;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			bytes = kib * 1024;
-	fclose(f);
-	return bytes;
-}
-
-/* All pages now: a sentence here, not SIGBUS in the middle of training. */
-static int allocate(int fd, uint64_t bytes, struct pfw_error *err)
-{
-	uint64_t available = available_bytes();
+	uint64_t available = pfw_available_bytes();
 	int rc = 0;
 
-	/* Without this the kernel would go on until it kills somebody. */
 	if (bytes > available)
 		rc = ENOMEM;
 	else if (ftruncate(fd, (off_t)bytes))
 		rc = errno;
-	else
-		do
-			rc = fallocate(fd, 0, 0, (off_t)bytes) ? errno : 0;
-		while (rc == EINTR);
 	if (!rc)
 		return 0;
 	return pfw_error_set(err, rc, "no shared memory for a channel of %llu MiB "
@@ -103,7 +87,7 @@ static void populate(unsigned char *at, size_t bytes, int advice)
 		(void)*(volatile unsigned char *)(at + i);
 }
 
-static int map(struct shm_segment *s, int slots_protection, struct pfw_error *err)
+static int map(struct shm_segment *s, struct pfw_error *err)
 {
 	size_t slots = s->header->slots;
 	void *base = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -114,31 +98,25 @@ static int map(struct shm_segment *s, int slots_protection, struct pfw_error *er
 				     "MiB: %s; see ulimit -v", s->bytes >> 20,
 				     strerror(errno));
 	s->base = base;
-	populate(s->base, slots, MADV_POPULATE_WRITE);
-	if (slots == s->bytes)
-		return 0;
-	if (slots_protection & PROT_WRITE) {
-		populate(s->base + slots, s->bytes - slots, MADV_POPULATE_WRITE);
-		return 0;
-	}
-	if (mprotect(s->base + slots, s->bytes - slots, slots_protection))
+	if (s->maker && slots < s->bytes &&
+	    mprotect(s->base + slots, s->bytes - slots, PROT_READ))
 		return pfw_error_set(err, errno, "cannot protect the slots of a "
 				     "channel: %s", strerror(errno));
-	populate(s->base + slots, s->bytes - slots, MADV_POPULATE_READ);
 	return 0;
 }
 
 int shm_segment_make(const struct shm_header *header, struct shm_segment *out,
 		     struct pfw_error *err)
 {
-	struct shm_segment s = { .bytes = header->total, .header = header };
+	struct shm_segment s = { .bytes = header->total, .header = header,
+				 .maker = 1 };
 	int rc;
 
 	s.fd = make_memfd();
 	if (s.fd < 0)
 		return pfw_error_set(err, errno, "cannot make shared memory: %s",
 				     strerror(errno));
-	rc = allocate(s.fd, header->total, err);
+	rc = reserve(s.fd, header->total, err);
 	if (rc)
 		goto err_free;
 	if (fcntl(s.fd, F_ADD_SEALS, SEALS)) {
@@ -146,10 +124,9 @@ int shm_segment_make(const struct shm_header *header, struct shm_segment *out,
 				   strerror(errno));
 		goto err_free;
 	}
-	rc = map(&s, PROT_READ, err);
+	rc = map(&s, err);
 	if (rc)
 		goto err_free;
-	memcpy(s.base, header, sizeof(*header));
 	*out = s;
 	return 0;
 
@@ -175,7 +152,7 @@ int shm_segment_join(const struct shm_header *header, int fd,
 				   header->to, (unsigned long long)header->total);
 		goto err_free;
 	}
-	rc = map(&s, PROT_READ | PROT_WRITE, err);
+	rc = map(&s, err);
 	if (rc)
 		goto err_free;
 	if (memcmp(s.base, header, sizeof(*header))) {
@@ -190,6 +167,42 @@ int shm_segment_join(const struct shm_header *header, int fd,
 err_free:
 	shm_segment_free(&s);
 	return rc;
+}
+
+/* [from, to) of the control part or of the slots, where there is such a part. */
+static void populate_part(const struct shm_segment *s, size_t from, size_t to,
+			  int advice)
+{
+	if (from < to)
+		populate(s->base + from, to - from, advice);
+}
+
+int shm_segment_fill(struct shm_segment *s, struct pfw_error *err)
+{
+	size_t from = s->filled, slots = s->header->slots;
+	size_t to = s->bytes - from > PIECE_BYTES ? from + PIECE_BYTES : s->bytes;
+
+	if (from == s->bytes)
+		return 0;
+	/* Room here and now: a sentence, not SIGBUS in the middle of training. */
+	if (s->maker && fallocate(s->fd, 0, (off_t)from, (off_t)(to - from))) {
+		if (errno == EINTR)
+			return -EAGAIN;
+		return pfw_error_set(err, errno, "no shared memory for a channel "
+				     "of %zu MiB (%s after %zu MiB): fewer slots "
+				     "(micro-batches in flight), a smaller "
+				     "microbatch_size, or more memory",
+				     s->bytes >> 20, strerror(errno), from >> 20);
+	}
+	populate_part(s, from, to < slots ? to : slots, MADV_POPULATE_WRITE);
+	populate_part(s, from > slots ? from : slots, to,
+		      s->maker ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+	s->filled = to;
+	if (to < s->bytes)
+		return -EAGAIN;
+	if (s->maker)
+		memcpy(s->base, s->header, sizeof(*s->header));
+	return 0;
 }
 
 void shm_segment_close_fd(struct shm_segment *segment)

@@ -15,6 +15,8 @@ struct shm_segment {
 	int fd;              /* -1: none */
 	unsigned char *base; /* NULL: none */
 	size_t bytes;
+	size_t filled; /* so many have pages, and are mapped here */
+	int maker;     /* the receiver */
 	const struct shm_header *header; /* our own copy's geometry */
 };
 
@@ -30,6 +32,11 @@ int shm_segment_make(const struct shm_header *header, struct shm_segment *out,
 /** Sender.  Takes over @p fd, also on failure; trusts nothing of it. */
 int shm_segment_join(const struct shm_header *header, int fd,
 		     struct shm_segment *out, struct pfw_error *err);
+/**
+ * Gives the next piece its pages; -EAGAIN until all have theirs, since what is
+ * large takes long.  The maker's is to be joined only when it is done.
+ */
+int shm_segment_fill(struct shm_segment *segment, struct pfw_error *err);
 /** The fd has served once the other end has it. */
 void shm_segment_close_fd(struct shm_segment *segment);
 void shm_segment_free(struct shm_segment *segment);

@@ -107,7 +107,7 @@ static void shm_close_channel(void *channel)
 	free(c);
 }
 
-/* The half-open end; the receiver's has its memory already. */
+/* The half-open end; the receiver's has its memory's file already. */
 static int new_channel(const struct transport *t,
 		       const struct pfw_channel_info *info, struct channel **out,
 		       struct pfw_error *err)
@@ -132,18 +132,25 @@ static int new_channel(const struct transport *t,
 	return 0;
 }
 
+/* The receiver hands out what is whole, the sender fills in what it was given. */
 static int meet(struct transport *t, struct channel *c,
 		const struct pfw_address *peer, struct pfw_error *err)
 {
-	int memfd, rc;
+	int memfd, rc = 0;
 
-	if (!c->sending)
-		return shm_answer(&t->listener, &c->header, c->segment.fd,
-				  &c->peer.socket, err);
-	rc = shm_call(&t->listener, peer, &c->header, &c->peer.socket, &memfd, err);
-	if (rc)
-		return rc;
-	return shm_segment_join(&c->header, memfd, &c->segment, err);
+	if (!c->sending) {
+		rc = shm_segment_fill(&c->segment, err);
+		return rc ? rc : shm_answer(&t->listener, &c->header,
+					    c->segment.fd, &c->peer.socket, err);
+	}
+	if (!c->segment.base) {
+		rc = shm_call(&t->listener, peer, &c->header, &c->peer.socket,
+			      &memfd, err);
+		if (!rc)
+			rc = shm_segment_join(&c->header, memfd, &c->segment,
+					      err);
+	}
+	return rc ? rc : shm_segment_fill(&c->segment, err);
 }
 
 static int shm_open_channel(void *transport, const struct pfw_channel_info *info,
