@@ -1,7 +1,8 @@
 /*
- * csv.h: PyTorch's text form of a schedule, compute only: a row for each rank,
- * a cell for each action ("3F7", or "(0F4;7B1)OVERLAP_F_B" for a pair), empty
- * cells are idle.  The rows say where the stages are.
+ * csv.h: PyTorch's text form of a schedule: a row for each rank, a cell for each
+ * action ("3F7", or "(0F4;7B1)OVERLAP_F_B" for a pair), empty cells are idle.
+ * The rows say where the stages are.  What is written is compute only; transfers
+ * and reductions in what is read ("3SEND_F7") are passed over.
  *
  * Our own files may begin with comment lines that say what follows from the
  * rows, and a hash of them: a reader that knows them finds a damaged file.

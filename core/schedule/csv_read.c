@@ -94,27 +94,13 @@ static int take_number(struct cursor *c, uint32_t *out)
 	return c->at > from;
 }
 
-/* A transfer or the like, which PyTorch's lowered files have. */
-static int refuse_placed(const struct cursor *c, const char *from)
-{
-	pfw_error_set(c->err, EINVAL, "%s is not a computation; transfers and "
-		      "the like are placed by whoever runs the schedule: give "
-		      "its compute-only form", cell_text(c, from).text);
-	return refuse(c, EINVAL);
-}
-
 static int take_action(struct cursor *c, struct pfw_planned *out)
 {
 	static const char letters[] = "?FBIW";
 	const char *from = c->at, *letter;
-	int is_word;
 
 	if (!take_number(c, &out->stage) || c->at == c->end)
 		return refuse_form(c, from);
-	is_word = c->at + 1 < c->end && c->at[0] >= 'A' && c->at[0] <= 'Z' &&
-		  ((c->at[1] >= 'A' && c->at[1] <= 'Z') || c->at[1] == '_');
-	if (is_word)
-		return refuse_placed(c, from);
 	letter = *c->at && *c->at != '?' ? strchr(letters, *c->at) : NULL;
 	c->at++;
 	if (!letter || !take_number(c, &out->microbatch))
@@ -133,14 +119,43 @@ static int take_word(struct cursor *c, const char *word)
 	return 1;
 }
 
-/* One action, or two that overlap; *n is how many. */
+/*
+ * A transfer or the like, which PyTorch's lowered files have: it says nothing
+ * of the order of computations, and whoever runs the schedule places its own.
+ */
+static int take_placed(struct cursor *c)
+{
+	static const char *const words[] = {
+		"SEND_F", "SEND_B", "RECV_F", "RECV_B", "WAIT_SEND_F",
+		"WAIT_SEND_B", "UNSHARD", "RESHARD", "REDUCE_GRAD",
+		"WAIT_REDUCE_GRAD",
+	};
+	struct cursor at = *c;
+	uint32_t number;
+
+	if (!take_number(&at, &number))
+		return 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!take_word(&at, words[i]))
+			continue;
+		take_number(&at, &number);
+		*c = at;
+		return 1;
+	}
+	return 0;
+}
+
+/* One action, two that overlap, or none of ours; *n is how many. */
 static int take_cell(struct cursor *c, struct pfw_planned items[2], size_t *n)
 {
 	const char *from = c->at;
-	int rc, pair = take_word(c, "(");
+	int rc = 0, pair = take_word(c, "(");
 
 	*n = pair ? 2 : 1;
-	rc = take_action(c, &items[0]);
+	if (!pair && take_placed(c))
+		*n = 0;
+	else
+		rc = take_action(c, &items[0]);
 	if (!rc && pair) {
 		if (!take_word(c, ";"))
 			return refuse_form(c, from);
@@ -205,7 +220,7 @@ static int visit(struct reader *r, struct cursor *c,
 		else
 			learn(r, &items[i]);
 	}
-	if (rc || !r->plan)
+	if (rc || !r->plan || !n)
 		return rc;
 	list = &r->plan->lists[c->row];
 	if (n == 1)

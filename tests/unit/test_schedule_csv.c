@@ -104,8 +104,11 @@ static void refusals(void)
 	refused("0F0\t0B0", "f.csv:1:1: ");
 	refused("(0F0;0B0)", "f.csv:1:1: \"(0F0;0B0)\" is no action");
 	refused("(0F0,0B0)OVERLAP_F_B", "f.csv:1:1: ");
-	refused("0F0,0SEND_F0", "f.csv:1:2: \"0SEND_F0\" is not a computation");
-	refused("0UNSHARD,0F0", "f.csv:1:1: \"0UNSHARD\" is not a computation");
+	refused("0F0,0SEND_X0", "f.csv:1:2: \"0SEND_X0\" is no action");
+	refused("0F0,0SEND_F0x", "f.csv:1:2: \"0SEND_F0x\" is no action");
+	refused("0F0,SEND_F0", "f.csv:1:2: \"SEND_F0\" is no action");
+	refused("(0SEND_F0;0B0)OVERLAP_F_B", "f.csv:1:1: ");
+	refused("0UNSHARD,0RESHARD", "f.csv: no action in it");
 	refused("0F0,,0F0,0B0", "f.csv:1:3: 0F0 comes twice");
 	refused("(0F0;0F0)OVERLAP_F_B,0B0", "f.csv:1:1: 0F0 comes twice");
 	refused("0F0,0B0\n1F0,0F1,0B1,1B0",
