@@ -10,28 +10,34 @@
 
 #define WIDTH 900.0
 #define HEIGHT 220.0
-#define STEP_WIDTH 1000.0 /* of a step that fits on the page */
-#define WIDEST 20000.0    /* and no wider than this */
-#define LEAST_BOX 14.0    /* where it does not: of the shortest stage's F */
+#define STEP_WIDTH 980.0 /* of a step that fits on the page */
+#define WIDEST 6000.0     /* and no wider than this */
+#define MEAN_BOX 22.0     /* where it does not: of an action */
 
 static const char style[] =
 	"<style>\n"
-	":root{color-scheme:light}\n"
+	":root{color-scheme:light dark;--ink:#1f2328;--page:#fff;--line:#d1d9e0;"
+	"--idle:#dde1e6;--note:#eef5ff}\n"
+	"@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--page:#0d1117;"
+	"--line:#3d444d;--idle:#3d444d;--note:#15233b}}\n"
 	"body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;"
-	"padding:0 1rem;color:#222;background:#fff}\n"
+	"padding:0 1rem;color:var(--ink);background:var(--page)}\n"
+	"h1{overflow-wrap:anywhere}.wide{overflow-x:auto}\n"
 	"h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}\n"
 	"table{border-collapse:collapse}\n"
-	"th,td{white-space:nowrap;padding:.25rem .8rem;text-align:right;border-bottom:1px solid #ddd}\n"
+	"th,td{white-space:nowrap;padding:.25rem .8rem;text-align:right;border-bottom:1px solid var(--line)}\n"
 	"th:first-child,td:first-child{text-align:left}\n"
-	".advice{padding:.8rem 1rem;background:#eef5ff;border-left:4px solid #4a86d8}\n"
+	".advice{padding:.8rem 1rem;background:var(--note);border-left:4px solid #4a86d8}\n"
 	".advice code{display:block;white-space:nowrap;overflow-x:auto}\n"
-	".timeline{overflow-x:auto;border:1px solid #ddd;margin:.3rem 0 1rem}\n"
+	".timeline{overflow-x:auto;border:1px solid var(--line);margin:.3rem 0 1rem}\n"
 	".timeline svg{display:block}\n"
-	".bar{display:flex;height:22px;width:100%;min-width:400px;border-radius:3px;"
+	".bar{display:flex;height:22px;width:100%;min-width:120px;border-radius:3px;"
 	"overflow:hidden;margin:2px 0}\n"
 	".bar span{display:block;height:100%}\n"
 	".c{background:#6fa8e6}.w{background:#f0b54d}.t{background:#c27fcc}"
-	".i{background:#ddd}\n"
+	".i{background:var(--idle)}\n"
+	".curve{max-width:100%;height:auto;fill:var(--ink)}"
+	".curve path{stroke:var(--line)}\n"
 	".key span{display:inline-block;width:12px;height:12px;margin:0 .3rem 0 1rem}\n"
 	"</style>\n";
 
@@ -101,32 +107,29 @@ static void print_head(const struct pfw_report *r, FILE *to)
 static void print_figures(const struct pfw_report *r, FILE *to)
 {
 	fprintf(to,
-		"<h2>Predicted and measured</h2>\n<table>\n"
+		"<h2>Predicted and measured</h2>\n<div class=\"wide\"><table>\n"
 		"<tr><th></th><th>predicted</th><th>measured</th></tr>\n"
 		"<tr><td>step, first action to NORM</td><td>%.3f ms</td>"
 		"<td>%.3f ms</td></tr>\n"
 		"<tr><td>bubble</td><td>%.1f %%</td><td>%.1f %%</td></tr>\n"
-		"</table>\n",
+		"</table></div>\n",
 		(double)r->predicted->step_time / 1e6, r->window / 1e6,
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 }
 
-/* Both on one scale: pixels of a millisecond. */
+/* Both on one scale, pixels of a millisecond: as wide as the page, or so wide
+ * that most actions can be told apart. */
 static double timeline_scale(const struct pfw_report *r)
 {
 	int64_t longest = r->measured->step_time > r->predicted->step_time ?
 				  r->measured->step_time :
 				  r->predicted->step_time;
-	int64_t shortest = r->forward[0];
+	double mean = (double)r->predicted->busy / r->predicted->n_actions;
 
-	for (uint32_t s = 1; s < r->program->stages; s++)
-		if (r->forward[s] < shortest)
-			shortest = r->forward[s];
-	if (longest <= 0 || shortest <= 0)
+	if (longest <= 0 || mean <= 0)
 		return 0;
 	return 1e6 * fmax(STEP_WIDTH / (double)longest,
-			  fmin(LEAST_BOX / (double)shortest,
-			       WIDEST / (double)longest));
+			  fmin(MEAN_BOX / mean, WIDEST / (double)longest));
 }
 
 static int print_timelines(const struct pfw_report *r, FILE *to,
@@ -185,11 +188,11 @@ static void print_ranks(const struct pfw_report *r, FILE *to)
 	fputs("<h2>Where the time of each rank went</h2>\n<p class=\"key\">"
 	      "<span class=\"c\"></span>compute<span class=\"t\"></span>transfer"
 	      "<span class=\"w\"></span>waiting<span class=\"i\"></span>idle</p>\n"
-	      "<table>\n<tr><th></th><th></th><th>compute</th><th>transfer</th>"
+	      "<div class=\"wide\"><table>\n<tr><th></th><th></th><th>compute</th><th>transfer</th>"
 	      "<th>idle</th><th>waits</th></tr>\n", to);
 	for (uint32_t k = 0; k < r->program->ranks; k++)
 		print_rank(r, k, to);
-	fputs("</table>\n", to);
+	fputs("</table></div>\n", to);
 }
 
 struct scale {
@@ -233,12 +236,13 @@ static void print_loss(const struct pfw_report *r, FILE *to)
 		return;
 	fprintf(to, "<h2>Loss</h2>\n<p class=\"key\"><span class=\"c\"></span>"
 		"training<span class=\"w\"></span>validation</p>\n"
-		"<svg width=\"%.0f\" height=\"%.0f\" font-family=\"sans-serif\" "
-		"font-size=\"11\">\n", WIDTH, HEIGHT);
+		"<svg class=\"curve\" width=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n", WIDTH, WIDTH,
+		HEIGHT);
 	for (int i = 0; i <= 4; i++) {
 		double y = 10 + (HEIGHT - 40) * i / 4;
 
-		fprintf(to, "<path d=\"M50 %.1fH%.0f\" stroke=\"#ddd\"/>"
+		fprintf(to, "<path d=\"M50 %.1fH%.0f\"/>"
 			"<text x=\"44\" y=\"%.1f\" text-anchor=\"end\">%.2f"
 			"</text>\n", y, WIDTH - 10, y + 4,
 			s.high - (s.high - s.low) * i / 4);
@@ -267,7 +271,7 @@ static int print_memory(const struct pfw_report *r, FILE *to,
 
 	if (rc)
 		return rc;
-	fputs("<h2>Memory, MiB</h2>\n<table>\n<tr><th></th><th>weights</th>"
+	fputs("<h2>Memory, MiB</h2>\n<div class=\"wide\"><table>\n<tr><th></th><th>weights</th>"
 	      "<th>gradients</th><th>optimizer</th><th>activations</th>"
 	      "<th>scratch</th><th>slots</th></tr>\n", to);
 	for (uint32_t k = 0; k < r->program->ranks; k++) {
@@ -283,7 +287,7 @@ static int print_memory(const struct pfw_report *r, FILE *to,
 		mebibytes(m.slots, to);
 		fputs("</tr>\n", to);
 	}
-	fputs("</table>\n", to);
+	fputs("</table></div>\n", to);
 	pfw_job_close(job);
 	return 0;
 }

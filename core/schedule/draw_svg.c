@@ -135,7 +135,7 @@ static void print_head(const struct pfw_simulation *sim,
 		"height=\"100%%\"/>\n<text x=\"8\" y=\"20\" font-size=\"14\">"
 		"<tspan font-weight=\"bold\">", style);
 	print_escaped(how->title, to);
-	fprintf(to, "</tspan>\302\240 p=%u v=%u m=%u, step %.6g %s, bubble "
+	fprintf(to, "</tspan>\302\240 p=%u v=%u m=%u, step %.5g %s, bubble "
 		"%.1f %%</text>\n", sim->ranks, sim->chunks, sim->microbatches,
 		(double)sim->step_time / how->unit, how->unit_name,
 		100 * pfw_simulation_bubble(sim));
@@ -157,7 +157,7 @@ static void print_axis(const struct pfw_simulation *sim,
 		       const struct pfw_picture *how, double pixels, FILE *to)
 {
 	static const double steps[] = { 1, 2, 5 };
-	double step = 0, ten = 1, bottom = TOP + ROW * sim->ranks - 4;
+	double step = 0, ten = 1e-6, bottom = TOP + ROW * sim->ranks - 4;
 
 	for (unsigned i = 0; step * how->unit * pixels < 48; i++) {
 		step = steps[i % 3] * ten;

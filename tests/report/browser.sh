@@ -17,7 +17,7 @@ fail() {
 	exit 1
 }
 
-# seen PAGE: the page as the browser has it, after a script has measured it.
+# seen PAGE [WIDTH]: the page as the browser has it, after a script has measured it.
 seen() {
 	cat >"$dir/page.html" <<'HTML'
 <!doctype html>
@@ -57,6 +57,10 @@ addEventListener("load", () => {
 		advice: [...document.querySelectorAll(".advice")].filter(shown).length,
 		loss: [...document.querySelectorAll("polyline")].filter(shown).length,
 		overflow: document.documentElement.scrollWidth > innerWidth,
+		one_ground: getComputedStyle(document.body).backgroundColor ==
+			getComputedStyle(document.querySelector(".page")).fill,
+		ticks: svg.every(e => e.querySelectorAll("path").length > 1),
+		wide: Math.max(...svg.map(e => box(e).width)) <= 6200,
 	};
 	const p = document.createElement("p");
 	for (const name in facts)
@@ -68,7 +72,7 @@ HTML
 	timeout 60 "$browser" --headless --no-sandbox --disable-gpu \
 		--disable-dev-shm-usage --disable-background-networking --no-first-run \
 		--user-data-dir="$dir/profile" \
-		--window-size=1200,1400 --virtual-time-budget=2000 \
+		--window-size="${2:-1200},1400" --virtual-time-budget=2000 \
 		--dump-dom "file://$dir/page.html" 2>"$dir/err" >"$dir/dom" || {
 		tail -n 3 "$dir/err"
 		skip 'chromium does not start here'
@@ -107,11 +111,15 @@ for model in synthetic gpt2; do
 done
 
 seen "$dir/synthetic/report.html"
-shows requests=0 timelines=2 boxes=128,128 one_scale=true ranks=4 advice=1 loss=0 \
+shows ticks=true one_ground=true wide=true requests=0 timelines=2 boxes=128,128 one_scale=true ranks=4 advice=1 loss=0 \
 	overflow=false
 seen "$dir/gpt2/report.html"
-shows requests=0 timelines=2 boxes=16,16 one_scale=true ranks=2 advice=1 loss=2 \
+shows ticks=true requests=0 timelines=2 boxes=16,16 one_scale=true ranks=2 advice=1 loss=2 \
 	overflow=false
+
+# As narrow as a browser without a screen will have it: 500.
+seen "$dir/synthetic/report.html" 400
+shows overflow=false one_scale=true
 
 # A request would have been seen.
 sed 's/<h1>/<img src="missing.png"><h1>/' "$dir/gpt2/report.html" \
