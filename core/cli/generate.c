@@ -1,6 +1,5 @@
 /* pipefw generate: text from a saved model, through the pipeline. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,13 +9,13 @@
 #include "base/available.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "launch/launcher.h"
 #include "model/checkpoint.h"
 #include "runtime/rank.h"
 
 #define PROMPT_MAX (1u << 20)
 #define TOKENS_MAX 1000000
-#define MAX_SETS 64u
 #define DEFAULT_RANKS 2u
 
 static const char usage[] =
@@ -42,8 +41,7 @@ struct options {
 struct generate {
 	struct options opt;
 	char model_dir[PATH_MAX], stage[64];
-	char *sets[MAX_SETS]; /* all of them, owned */
-	size_t n_sets;
+	struct pfw_sets sets;
 	struct pfw_registry *registry;
 	struct pfw_config *cfg;
 	struct pfw_tokenizer *tokenizer;
@@ -64,52 +62,43 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int add_set(struct generate *g, const char *path, const char *value)
-{
-	size_t n = strlen(path) + strlen(value) + 2;
-
-	if (g->n_sets == MAX_SETS)
-		return -E2BIG;
-	g->sets[g->n_sets] = malloc(n);
-	if (!g->sets[g->n_sets])
-		return -ENOMEM;
-	snprintf(g->sets[g->n_sets++], n, "%s%s%s", path, *value ? "=" : "",
-		 value);
-	return 0;
-}
-
 static int whole(const char *word, const char *name, long low, long high,
-		 long *out)
+		 long *out, struct pfw_error *err)
 {
 	char *end;
 	long value;
 
 	errno = 0;
 	value = strtol(word, &end, 10);
-	if (errno || end == word || *end || value < low || value > high) {
-		fprintf(stderr, "pipefw generate: --%s %s: a whole number from "
-			"%ld to %ld\n", name, word, low, high);
-		return -EINVAL;
-	}
+	if (errno || end == word || *end || value < low || value > high)
+		return pfw_error_set(err, EINVAL, "--%s must be a whole number "
+				     "from %ld to %ld, found \"%.80s\"", name,
+				     low, high, word);
 	*out = value;
 	return 0;
 }
 
-static int temperature(const char *word, double *out)
+static int temperature(const char *word, double *out, struct pfw_error *err)
 {
 	char *end;
 	double value = strtod(word, &end);
 
-	if (end == word || *end || !isfinite(value) || value < 0) {
-		fprintf(stderr, "pipefw generate: --temperature %s: a number, 0 "
-			"or more\n", word);
-		return -EINVAL;
-	}
+	if (end == word || *end || !isfinite(value) || value < 0)
+		return pfw_error_set(err, EINVAL, "--temperature must be a "
+				     "number, 0 or more, found \"%.80s\"", word);
 	*out = value;
 	return 0;
 }
 
-static int take_option(struct generate *g, int c)
+static int add_set(struct generate *g, const char *option, const char *path,
+		   const char *value, struct pfw_error *err)
+{
+	if (!pfw_sets_add(&g->sets, option, path, value))
+		return 0;
+	return pfw_error_set(err, ENOMEM, "out of memory");
+}
+
+static int take_option(struct generate *g, int c, struct pfw_error *err)
 {
 	struct options *o = &g->opt;
 
@@ -118,43 +107,46 @@ static int take_option(struct generate *g, int c)
 		o->prompt = optarg;
 		return 0;
 	case 'n':
-		return whole(optarg, "tokens", 1, TOKENS_MAX, &o->tokens);
+		return whole(optarg, "tokens", 1, TOKENS_MAX, &o->tokens, err);
 	case 't':
-		return temperature(optarg, &o->temperature);
+		return temperature(optarg, &o->temperature, err);
 	case 'k':
-		return whole(optarg, "top-k", 0, INT_MAX, &o->top_k);
+		return whole(optarg, "top-k", 0, INT_MAX, &o->top_k, err);
 	case 's':
-		return add_set(g, "run.seed", optarg);
+		return add_set(g, "--seed", "run.seed", optarg, err);
 	case 'r':
-		return add_set(g, "pipeline.ranks", optarg);
+		return add_set(g, "--ranks", "pipeline.ranks", optarg, err);
 	case 'x':
-		return add_set(g, optarg, "");
-	case 'h':
-		o->help = 1;
-		return 0;
+		return add_set(g, "--set", NULL, optarg, err);
 	}
-	return -EINVAL;
+	o->help = 1;
+	return 0;
 }
 
-static int parse(struct generate *g, int argc, char **argv)
+static int parse(struct generate *g, int argc, char **argv,
+		 struct pfw_error *err)
 {
 	struct options *o = &g->opt;
-	int c;
+	int c, rc;
 
 	o->prompt = "\n";
 	o->tokens = 200;
 	o->temperature = 0.8;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-		if (take_option(g, c))
-			return -EINVAL;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return pfw_option_refuse("generate", long_options, c,
+						 argv, err);
+		rc = take_option(g, c, err);
+		if (rc)
+			return rc;
+	}
 	if (o->help)
 		return 0;
-	if (optind != argc - 1) {
-		fputs("pipefw generate: one folder of a saved model, please\n",
-		      stderr);
-		return -EINVAL;
-	}
+	if (optind != argc - 1)
+		return pfw_error_set(err, EINVAL, "one folder of a saved model, "
+				     "please; see pipefw generate --help");
 	o->dir = argv[optind];
 	return 0;
 }
@@ -199,26 +191,31 @@ static int read_config(struct generate *g, struct pfw_error *err)
 	return rc ? rc : open_tokenizer(g, tokenizer, err);
 }
 
-/* What was not said on the command line; earlier ones lose to later ones. */
+/* What was not said on the command line; the earlier lose to the later. */
 static int load_config(struct generate *g, struct pfw_error *err)
 {
 	uint32_t cores = pfw_cores();
-	const char *all[MAX_SETS + 8];
-	char ranks[32], stage[80], init[PATH_MAX + 16];
-	size_t n = 0;
+	struct pfw_sets all = { 0 };
+	char ranks[16];
+	int rc;
 
-	snprintf(ranks, sizeof(ranks), "pipeline.ranks=%u",
+	snprintf(ranks, sizeof(ranks), "%u",
 		 cores < DEFAULT_RANKS ? cores : DEFAULT_RANKS);
-	snprintf(stage, sizeof(stage), "model.stage=%s", g->stage);
-	snprintf(init, sizeof(init), "run.init=%s", g->model_dir);
-	all[n++] = ranks;
-	all[n++] = stage;
-	all[n++] = init;
-	all[n++] = "pipeline.microbatches=1";
-	all[n++] = "pipeline.schedule=gpipe";
-	for (size_t i = 0; i < g->n_sets; i++)
-		all[n++] = g->sets[i];
-	return pfw_config_load(g->registry, NULL, all, n, &g->cfg, err);
+	rc = pfw_sets_add(&all, NULL, "pipeline.ranks", ranks);
+	rc |= pfw_sets_add(&all, NULL, "model.stage", g->stage);
+	rc |= pfw_sets_add(&all, NULL, "run.init", g->model_dir);
+	rc |= pfw_sets_add(&all, NULL, "pipeline.microbatches", "1");
+	rc |= pfw_sets_add(&all, NULL, "pipeline.schedule", "gpipe");
+	for (size_t i = 0; i < g->sets.n; i++)
+		rc |= pfw_sets_add(&all, g->sets.list[i].option, NULL,
+				   g->sets.list[i].text);
+	if (rc)
+		rc = pfw_error_set(err, ENOMEM, "out of memory");
+	else
+		rc = pfw_config_load(g->registry, NULL, all.list, all.n,
+				     &g->cfg, err);
+	pfw_sets_clear(&all);
+	return rc;
 }
 
 static int encode_prompt(struct generate *g, struct pfw_error *err)
@@ -274,8 +271,9 @@ static int prepare(struct generate *g, struct pfw_error *err)
 	if (rc)
 		return pfw_cli_config_status(rc);
 	how.cfg = g->cfg;
-	if (pfw_job_open(&how, &g->job, err))
-		return PFW_EXIT_CONFIG;
+	rc = pfw_job_open(&how, &g->job, err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	if (check_saved(g, err))
 		return PFW_EXIT_CHECKPOINT;
 	g->job->tokenizer = g->tokenizer;
@@ -367,18 +365,18 @@ static void close_generate(struct generate *g)
 	pfw_config_free(g->cfg);
 	pfw_tokenizer_close(g->tokenizer);
 	pfw_registry_close(g->registry);
-	for (size_t i = 0; i < g->n_sets; i++)
-		free(g->sets[i]);
+	pfw_sets_clear(&g->sets);
 }
 
 int pfw_cli_generate(int argc, char **argv)
 {
 	struct generate g = { .terminal = isatty(STDOUT_FILENO) };
 	struct pfw_error err = { 0 };
+	const char *speaker = "pipefw";
 	int status = PFW_EXIT_CONFIG;
 
-	if (parse(&g, argc, argv)) {
-		fputs(usage, stderr);
+	if (parse(&g, argc, argv, &err)) {
+		speaker = "pipefw generate";
 	} else if (g.opt.help) {
 		fputs(usage, stdout);
 		status = PFW_EXIT_OK;
@@ -388,7 +386,7 @@ int pfw_cli_generate(int argc, char **argv)
 			status = generate(&g, &err);
 	}
 	if (err.code)
-		fprintf(stderr, "pipefw: %s\n", err.text);
+		fprintf(stderr, "%s: %s\n", speaker, err.text);
 	close_generate(&g);
 	return status;
 }

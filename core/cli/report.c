@@ -1,12 +1,12 @@
 /* pipefw report: a traced run beside its prediction. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "report/report.h"
 
 static const char usage[] =
@@ -29,34 +29,41 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static int set_format(struct options *o, const char *word)
+static int set_format(struct options *o, const char *word,
+		      struct pfw_error *err)
 {
 	o->text = !strcmp(word, "text");
 	if (o->text || !strcmp(word, "html"))
 		return 0;
-	fprintf(stderr, "pipefw report: --format %s: html or text\n", word);
-	return -EINVAL;
+	return pfw_error_set(err, EINVAL, "--format must be html or text, found "
+			     "\"%.80s\"", word);
 }
 
-static int parse(struct options *o, int argc, char **argv)
+static int parse(struct options *o, int argc, char **argv,
+		 struct pfw_error *err)
 {
-	int c;
+	int c, rc = 0;
 
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		if (c == 'o')
 			o->out = optarg;
 		else if (c == 'h')
 			o->help = 1;
-		else if (c != 'f' || set_format(o, optarg))
-			return -EINVAL;
+		else if (c == 'f')
+			rc = set_format(o, optarg, err);
+		else
+			rc = pfw_option_refuse("report", long_options, c, argv,
+					       err);
+		if (rc)
+			return rc;
 	}
 	if (o->help)
 		return 0;
-	if (optind != argc - 1) {
-		fputs("pipefw report: one run's folder, please\n", stderr);
-		return -EINVAL;
-	}
+	if (optind != argc - 1)
+		return pfw_error_set(err, EINVAL, "one run's folder, please; "
+				     "see pipefw report --help");
 	o->dir = argv[optind];
 	return 0;
 }
@@ -95,8 +102,8 @@ int pfw_cli_report(int argc, char **argv)
 	struct options o = { 0 };
 	int rc;
 
-	if (parse(&o, argc, argv)) {
-		fputs(usage, stderr);
+	if (parse(&o, argc, argv, &err)) {
+		fprintf(stderr, "pipefw report: %s\n", err.text);
 		return PFW_EXIT_CONFIG;
 	}
 	if (o.help) {

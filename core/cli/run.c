@@ -1,7 +1,5 @@
 /* pipefw run: trains what a config file describes. */
 #include <errno.h>
-#include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +8,13 @@
 
 #include "base/available.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/run_dir.h"
 #include "cli/summary.h"
 #include "cli/trace_file.h"
 #include "launch/launcher.h"
-#include "model/checkpoint.h"
 #include "runtime/rank.h"
 
 static const char usage[] =
@@ -34,9 +33,7 @@ static const char usage[] =
 
 struct options {
 	const char *file;
-	const char **sets;
-	size_t n_sets;
-	char *steps, *out; /* "run.steps=N", "run.out=DIR" */
+	struct pfw_sets sets;
 	const char *trace;
 	int overwrite, dry_run, json, quiet, help;
 };
@@ -46,12 +43,9 @@ struct run {
 	struct options opt;
 	struct pfw_registry *registry;
 	struct pfw_config *cfg;
-	struct pfw_tokenizer *tokenizer;
-	struct pfw_dataset *data;
 	struct pfw_job *job;
+	struct pfw_inputs inputs;
 	FILE *log;
-	struct pfw_train_state state;
-	char model_dir[PATH_MAX]; /* of init or resume, for its tokenizer */
 	struct pfw_progress progress;
 };
 
@@ -68,37 +62,15 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static char *joined(const char *name, const char *value)
-{
-	size_t n = strlen(name) + strlen(value) + 1;
-	char *text = malloc(n);
-
-	if (text)
-		snprintf(text, n, "%s%s", name, value);
-	return text;
-}
-
-static int add_set(struct options *o, const char *text)
-{
-	if (!text)
-		return -ENOMEM;
-	o->sets[o->n_sets++] = text;
-	return 0;
-}
-
 static int take_option(struct options *o, int c)
 {
 	switch (c) {
 	case 's':
-		return add_set(o, optarg);
+		return pfw_sets_add(&o->sets, "--set", NULL, optarg);
 	case 'n':
-		free(o->steps);
-		o->steps = joined("run.steps=", optarg);
-		return add_set(o, o->steps);
+		return pfw_sets_add(&o->sets, "--steps", "run.steps", optarg);
 	case 'o':
-		free(o->out);
-		o->out = joined("run.out=", optarg);
-		return add_set(o, o->out);
+		return pfw_sets_add(&o->sets, "--out", "run.out", optarg);
 	case 'w':
 		o->overwrite = 1;
 		return 0;
@@ -118,106 +90,32 @@ static int take_option(struct options *o, int c)
 		o->help = 1;
 		return 0;
 	}
-	return -EINVAL;
+	return 0;
 }
 
-static int parse(struct options *o, int argc, char **argv)
+static int parse(struct options *o, int argc, char **argv,
+		 struct pfw_error *err)
 {
-	int c;
+	int c, rc;
 
-	o->sets = calloc((size_t)argc + 1, sizeof(*o->sets));
-	if (!o->sets)
-		return -ENOMEM;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-		if (take_option(o, c))
-			return -EINVAL;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return pfw_option_refuse("run", long_options, c, argv,
+						 err);
+		rc = take_option(o, c);
+		if (rc)
+			return pfw_error_set(err, -rc, "out of memory");
+	}
 	if (o->help)
 		return 0;
-	if (optind != argc - 1) {
-		fputs(optind == argc ? "pipefw run: which config file?\n" :
-				       "pipefw run: one config file, please\n",
-		      stderr);
-		return -EINVAL;
-	}
+	if (optind != argc - 1)
+		return pfw_error_set(err, EINVAL, optind == argc ?
+				     "which config file? See pipefw run --help" :
+				     "one config file, please; see pipefw run "
+				     "--help");
 	o->file = argv[optind];
-	return 0;
-}
-
-/* Where gpt2's files are: as told, or beside the model that is gone on from. */
-static int find_tokenizer(struct run *run, const char **dir,
-			  struct pfw_error *err)
-{
-	const struct pfw_config *cfg = run->cfg;
-	const char *saved = cfg->run.init ? cfg->run.init : cfg->run.resume;
-	int rc;
-
-	*dir = cfg->data.tokenizer_dir;
-	if (*dir || !strcmp(cfg->data.tokenizer, "byte"))
-		return 0;
-	if (!saved)
-		return pfw_error_set(err, EINVAL,
-				     "%s: data.tokenizer = \"%s\" needs "
-				     "data.tokenizer_dir, the folder of its "
-				     "vocab.json and merges.txt",
-				     cfg->path, cfg->data.tokenizer);
-	rc = pfw_checkpoint_model_dir(saved, run->model_dir,
-				      sizeof(run->model_dir), err);
-	if (!rc)
-		*dir = run->model_dir;
-	return rc;
-}
-
-static int open_data(struct run *run, struct pfw_error *err)
-{
-	const struct pfw_config *cfg = run->cfg;
-	const struct pfw_model *model = run->job->model;
-	const char *dir;
-	int rc;
-
-	if (!model->vocab)
-		return 0;
-	if (!cfg->data.train)
-		return pfw_error_set(err, EINVAL,
-				     "%s: data.train is missing: name a text or "
-				     "token file",
-				     cfg->path);
-	rc = find_tokenizer(run, &dir, err);
-	if (!rc)
-		rc = pfw_tokenizer_open(cfg->data.tokenizer, dir,
-					&run->tokenizer, err);
-	if (!rc)
-		rc = pfw_dataset_open(cfg->data.train,
-				      cfg->data.validation_file, run->tokenizer,
-				      cfg->data.validation, model->vocab,
-				      model->context, &run->data, err);
-	if (rc)
-		return rc;
-	run->job->data = run->data;
-	run->job->tokenizer = run->tokenizer;
-	run->job->tokenizer_dir = dir;
-	return 0;
-}
-
-/* What is gone on with must be what was begun. */
-static int check_resume(const struct run *run, struct pfw_error *err)
-{
-	struct pfw_dataset_info data;
-
-	pfw_dataset_info(run->data, &data);
-	if (run->state.data != data.fingerprint)
-		return pfw_error_set(err, EINVAL,
-				     "%s: was trained on other data than %s: "
-				     "name the same file, or begin anew from "
-				     "its model with run.init",
-				     run->cfg->run.resume, run->cfg->data.train);
-	if (run->state.seed != run->cfg->run.seed)
-		return pfw_error_set(err, EINVAL,
-				     "%s: was begun with run.seed = %llu, not "
-				     "%llu: the order of the data would differ",
-				     run->cfg->run.resume,
-				     (unsigned long long)run->state.seed,
-				     (unsigned long long)run->cfg->run.seed);
 	return 0;
 }
 
@@ -225,27 +123,6 @@ static void note(const struct run *run, const char *text)
 {
 	if (text && !run->opt.quiet)
 		fprintf(stderr, "pipefw: %s\n", text);
-}
-
-/* What the ranks will load is looked at before anything starts. */
-static int check_saved(struct run *run, struct pfw_error *err)
-{
-	const char *resume = run->cfg->run.resume;
-	const char *dir = resume ? resume : run->cfg->run.init;
-	struct pfw_checkpoint_reader *reader;
-	int rc;
-
-	if (!dir)
-		return 0;
-	rc = pfw_checkpoint_open_reader(dir, run->job->model,
-					resume ? &run->state : NULL, &reader,
-					err);
-	if (rc)
-		return rc;
-	if (*pfw_checkpoint_note(reader))
-		fprintf(stderr, "pipefw: %s\n", pfw_checkpoint_note(reader));
-	pfw_checkpoint_close_reader(reader);
-	return resume && run->data ? check_resume(run, err) : 0;
 }
 
 static int same_folder(const char *a, const char *b)
@@ -262,16 +139,17 @@ static int open_dir(struct run *run, struct pfw_error *err)
 	int rc;
 
 	if (!out)
-		return pfw_error_set(err, EINVAL,
-				     "%s: run.out is missing: name the run's "
-				     "folder there or with --out DIR",
-				     run->cfg->path);
-	rc = pfw_run_dir_make(out, run->opt.overwrite,
-			      resume && same_folder(out, resume), err);
+		rc = pfw_error_set(err, EINVAL, "run.out must be given: the "
+				   "run's folder, there or with --out DIR");
+	else
+		rc = pfw_run_dir_make(out, run->opt.overwrite,
+				      resume && same_folder(out, resume), err);
 	if (!rc)
 		rc = pfw_run_dir_fill(out, run->cfg, &run->log, err);
-	if (rc)
+	if (rc) {
+		pfw_config_blame(run->cfg, "run.out", err);
 		return rc;
+	}
 	pfw_checkpoint_sweep(out);
 	run->job->run_dir = out;
 	run->job->trace = run->opt.trace != NULL;
@@ -286,21 +164,15 @@ static int prepare(struct run *run, struct pfw_error *err)
 
 	if (pfw_registry_open(NULL, &run->registry, err))
 		return PFW_EXIT_PLUGIN;
-	rc = pfw_config_load(run->registry, run->opt.file, run->opt.sets,
-			     run->opt.n_sets, &run->cfg, err);
+	rc = pfw_config_load(run->registry, run->opt.file, run->opt.sets.list,
+			     run->opt.sets.n, &run->cfg, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
 	how.cfg = run->cfg;
 	rc = pfw_job_open(&how, &run->job, err);
-	if (rc) {
-		pfw_error_prefix(err, "%s: ", run->cfg->path);
+	if (rc)
 		return pfw_cli_config_status(rc);
-	}
-	if (open_data(run, err))
-		return err->code == ENOMEM ? PFW_EXIT_RESOURCES : PFW_EXIT_DATA;
-	if (check_saved(run, err))
-		return PFW_EXIT_CHECKPOINT;
-	return 0;
+	return pfw_inputs_open(run->job, &run->inputs, err);
 }
 
 static void on_event(void *context, const struct pfw_event *event)
@@ -358,7 +230,8 @@ static int train(struct run *run, struct pfw_error *err)
 	signal(SIGPIPE, SIG_IGN);
 	pfw_progress_open(&run->progress, run->job, run->opt.json,
 			  run->opt.quiet, run->log);
-	run->progress.first_step = run->progress.last_step = run->state.step;
+	run->progress.first_step = run->inputs.state.step;
+	run->progress.last_step = run->progress.first_step;
 	pfw_progress_start(&run->progress);
 	if (pfw_launch(&how, result, err)) {
 		status = PFW_EXIT_BOOT;
@@ -396,18 +269,15 @@ static int close_log(struct run *run, int status, struct pfw_error *err)
 static void close_run(struct run *run)
 {
 	pfw_job_close(run->job);
-	pfw_dataset_close(run->data);
-	pfw_tokenizer_close(run->tokenizer);
+	pfw_inputs_close(&run->inputs);
 	pfw_config_free(run->cfg);
 	pfw_registry_close(run->registry);
-	free(run->opt.sets);
-	free(run->opt.steps);
-	free(run->opt.out);
+	pfw_sets_clear(&run->opt.sets);
 }
 
 static int execute(struct run *run, struct pfw_error *err)
 {
-	int status = prepare(run, err);
+	int status = prepare(run, err), rc;
 
 	if (status)
 		return status;
@@ -422,8 +292,9 @@ static int execute(struct run *run, struct pfw_error *err)
 	}
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
-	if (open_dir(run, err))
-		return PFW_EXIT_CONFIG;
+	rc = open_dir(run, err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	note(run, run->cfg->warnings);
 	return train(run, err);
 }
@@ -431,11 +302,12 @@ static int execute(struct run *run, struct pfw_error *err)
 int pfw_cli_run(int argc, char **argv)
 {
 	struct pfw_error err = { 0 };
+	const char *speaker = "pipefw";
 	struct run run = { 0 };
 	int status = PFW_EXIT_CONFIG;
 
-	if (parse(&run.opt, argc, argv)) {
-		fputs(usage, stderr);
+	if (parse(&run.opt, argc, argv, &err)) {
+		speaker = "pipefw run";
 	} else if (run.opt.help) {
 		fputs(usage, stdout);
 		status = PFW_EXIT_OK;
@@ -444,7 +316,7 @@ int pfw_cli_run(int argc, char **argv)
 		status = close_log(&run, status, &err);
 	}
 	if (err.code) {
-		fprintf(stderr, "pipefw: %s\n", err.text);
+		fprintf(stderr, "%s: %s\n", speaker, err.text);
 		pfw_progress_error(run.opt.json ? stdout : NULL, status,
 				   err.text);
 	}

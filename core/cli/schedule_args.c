@@ -1,12 +1,12 @@
 #include "cli/schedule_args.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/options.h"
 #include "cli/schedule_job.h"
 
 const char pfw_schedule_usage[] =
@@ -331,11 +331,10 @@ int pfw_schedule_args_parse(int argc, char **argv,
 
 	optind = 0; /* starts anew, with glibc and musl */
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "p:v:m:", options, NULL)) >= 0) {
-		if (option == '?')
-			return pfw_error_set(err, EINVAL, "\"%s\" is no option, "
-					     "or wants a value",
-					     argv[optind - 1]);
+	while ((option = getopt_long(argc, argv, ":p:v:m:", options, NULL)) >= 0) {
+		if (option == '?' || option == ':')
+			return pfw_option_refuse("schedule", options, option,
+						 argv, err);
 		rc = take_option(option, &args, &real, &link, err);
 		if (rc)
 			return rc;

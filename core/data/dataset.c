@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,20 +13,27 @@ static int check_length(const struct pfw_dataset *set, uint32_t split,
 			uint32_t seq, double validation, struct pfw_error *err)
 {
 	const struct pfw_split *s = &set->splits[split];
+	const char *key = s->source == &set->extra ? "data.validation_file" :
+						     "data.train";
 	uint64_t n = s->to - s->from;
+	char share[160] = "";
 
 	if (n > seq)
 		return 0;
-	if (set->has_validation_file || validation == 0)
+	if (!s->source->bytes)
 		return pfw_error_set(err, EINVAL,
-				     "%s: has %llu tokens, one sequence needs %llu (%u and the one after): use a longer file or shorter sequences",
-				     s->source->path, (unsigned long long)n,
-				     (unsigned long long)seq + 1, seq);
+				     "%s: is empty: name a text or token file as %s",
+				     s->source->path, key);
+	if (n < s->source->tokens)
+		snprintf(share, sizeof(share),
+			 ", %llu of them for %s (data.validation = %g)",
+			 (unsigned long long)n,
+			 split == PFW_SPLIT_TRAIN ? "training" : "validation",
+			 validation);
 	return pfw_error_set(err, EINVAL,
-			     "%s: with validation = %g, %llu of its %llu tokens are for %s, one sequence needs %llu: use a longer file, another share or shorter sequences",
-			     s->source->path, validation, (unsigned long long)n,
-			     (unsigned long long)s->source->tokens,
-			     split == PFW_SPLIT_TRAIN ? "training" : "validation",
+			     "%s: is too short as %s: it has %llu tokens%s, and one sequence needs %llu (the context and the one after): use a longer file or a smaller model.context",
+			     s->source->path, key,
+			     (unsigned long long)s->source->tokens, share,
 			     (unsigned long long)seq + 1);
 }
 

@@ -210,11 +210,11 @@ static int out_of_range(const struct pfw_source *src, uint64_t at,
 {
 	if (src->width == 1)
 		return pfw_error_set(err, ERANGE,
-				     "%s: byte 0x%02x at position %llu is not below vocab = %u: bytes want model.vocab = 256",
+				     "%s: byte 0x%02x at position %llu is not below model.vocab = %u: bytes want 256",
 				     src->path, token, (unsigned long long)at,
 				     src->vocab);
 	return pfw_error_set(err, ERANGE,
-			     "%s: token %u at position %llu is not below vocab = %u",
+			     "%s: token %u at position %llu is not below model.vocab = %u",
 			     src->path, token, (unsigned long long)at, src->vocab);
 }
 

@@ -114,9 +114,10 @@ int pfw_layout_balance(const struct pfw_layer *layers, uint32_t n_layers,
 
 	if (n_stages > n_layers)
 		return pfw_error_set(err, EINVAL,
-				     "%u stages (ranks times chunks) for %u "
-				     "layers (embedding and head counted): use "
-				     "at most %u stages or more layers",
+				     "%u stages (pipeline.ranks times "
+				     "pipeline.chunks) for %u layers (embedding "
+				     "and head counted): use at most %u stages, "
+				     "or more model.layers",
 				     n_stages, n_layers, n_layers);
 	prefix = cost_prefix(layers, n_layers);
 	best = calloc((size_t)n_layers + 1, sizeof(*best));

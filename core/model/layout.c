@@ -49,7 +49,7 @@ static int refuse(const struct parser *p, const char *expected)
 		snprintf(found, sizeof(found), "byte 0x%02x",
 			 (unsigned char)*p->at);
 	return pfw_error_set(p->err, EINVAL,
-			     "layout \"%.200s\", character %zu: found %s where "
+			     "pipeline.layout \"%.200s\", character %zu: found %s where "
 			     "%s is expected; the model's layers, in order: %s",
 			     p->text, (size_t)(p->at - p->text) + 1, found,
 			     expected, counts);
@@ -135,9 +135,9 @@ static int check_stages(const struct parser *p)
 	if (n == p->n_stages)
 		return 0;
 	return pfw_error_set(p->err, EINVAL,
-			     "layout \"%.200s\" has %u stages, but the "
-			     "pipeline has %u (ranks times chunks): make them "
-			     "equal", p->text, n, p->n_stages);
+			     "pipeline.layout \"%.200s\" has %u stages, but "
+			     "there are %u (pipeline.ranks times "
+			     "pipeline.chunks): make them equal", p->text, n, p->n_stages);
 }
 
 int pfw_layout_parse(const char *text, const struct pfw_layer *layers,

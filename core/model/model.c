@@ -35,9 +35,10 @@ static int check_shape(const struct pfw_model *m, const char *stage,
 				     s->batch, s->seq, m->context);
 	if ((uint64_t)s->batch * s->seq > INT32_MAX)
 		return pfw_error_set(err, EINVAL,
-				     "%u sequences of %u tokens are more than "
+				     "%u sequences (pipeline.microbatch_size) of "
+				     "%u tokens (model.context) are more than "
 				     "2147483647 tokens in a micro-batch: make "
-				     "it smaller", s->batch, s->seq);
+				     "one of them smaller", s->batch, s->seq);
 	if (s->split && !(m->ops->flags & PFW_STAGE_SPLITS))
 		return pfw_error_set(err, EINVAL,
 				     "stage '%s' cannot run input and weight "

@@ -97,8 +97,13 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		t->filters[i].plugin->ops.transport.props(t->filters[i].values,
 							  &job->props);
 	rc = open_programs(job, how->generate, err);
-	if (!rc)
+	if (rc)
+		pfw_config_blame(job->cfg, "pipeline.schedule", err);
+	if (!rc) {
 		rc = open_model(job, how->generate, err);
+		if (rc)
+			pfw_config_blame(job->cfg, "model", err);
+	}
 	if (!rc)
 		rc = pfw_job_make_ties(job, err);
 	if (!rc)

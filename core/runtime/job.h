@@ -76,6 +76,7 @@ struct pfw_job_options {
 	int generate; /**< the generation program alone, batch 1 */
 };
 
+/** A refusal says which key of the config is at fault, and where it stands. */
 int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		 struct pfw_error *err);
 void pfw_job_close(struct pfw_job *job);

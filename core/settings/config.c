@@ -20,6 +20,18 @@ static const struct outside {
 
 #define N_OUTSIDE (sizeof(outside) / sizeof(outside[0]))
 
+const config_setting_t *pfw_config_find(const struct pfw_config *cfg,
+					const char *path)
+{
+	const config_setting_t *s = pfw_tree_find(cfg->tree, path);
+	const char *name = strchr(path, '.');
+
+	for (size_t i = 0; !s && name && i < N_OUTSIDE; i++)
+		if (!strcmp(name + 1, outside[i].name))
+			s = pfw_tree_find(cfg->tree, name + 1);
+	return s;
+}
+
 static const struct pfw_group *group_at(uint32_t index)
 {
 	size_t n;
@@ -268,24 +280,26 @@ static int fill_optimizer(struct pfw_reader *r, struct pfw_config *cfg)
 				       r->err, EINVAL, "optimizer.betas must be "
 				       "two numbers from 0 to less than 1, like "
 				       "[0.9, 0.95]; found %s", found);
-	if (cfg->optimizer.min_lr > cfg->optimizer.lr)
-		return pfw_tree_refuse(r->tree,
-				       config_setting_get_member(s, "min_lr"),
-				       r->err, EINVAL, "optimizer.min_lr must be "
-				       "at most optimizer.lr (%g), found %g",
-				       cfg->optimizer.lr, cfg->optimizer.min_lr);
+	if (cfg->optimizer.min_lr > cfg->optimizer.lr) {
+		pfw_error_set(r->err, EINVAL, "optimizer.min_lr must be at most "
+			      "optimizer.lr (%g), found %g", cfg->optimizer.lr,
+			      cfg->optimizer.min_lr);
+		pfw_config_blame(cfg, "optimizer", r->err);
+		return -EINVAL;
+	}
 	return 0;
 }
 
 static int check_sense(struct pfw_reader *r, struct pfw_config *cfg)
 {
-	const config_setting_t *at = group_setting(r, PFW_GROUP_RUN);
-
-	if (cfg->run.init && cfg->run.resume)
-		return pfw_tree_refuse(r->tree, at, r->err, EINVAL, "init and "
-				       "resume are both given; resume goes on "
-				       "with all of a run's state, init takes "
-				       "only the weights of a model");
+	if (cfg->run.init && cfg->run.resume) {
+		pfw_error_set(r->err, EINVAL, "run.init and run.resume are both "
+			      "given: leave one out; resume goes on with all of "
+			      "a run's state, init takes only the weights of a "
+			      "model");
+		pfw_config_blame(cfg, "run", r->err);
+		return -EINVAL;
+	}
 	if (cfg->optimizer.warmup <= cfg->run.steps)
 		return 0;
 	if (asprintf(&cfg->warnings, "optimizer.warmup (%lld) is longer than "
@@ -319,13 +333,12 @@ static int read_all(struct pfw_reader *r, struct pfw_config *cfg)
 }
 
 int pfw_config_load(struct pfw_registry *reg, const char *path,
-		    const char *const *sets, size_t n_sets,
+		    const struct pfw_set *sets, size_t n_sets,
 		    struct pfw_config **out, struct pfw_error *err)
 {
 	struct pfw_reader r = { .registry = reg };
 	struct pfw_error own = { 0 };
 	struct pfw_config *cfg;
-	struct pfw_tree *tree;
 	int rc;
 
 	/* Sentences are made in pieces: there must be a place for them. */
@@ -337,11 +350,10 @@ int pfw_config_load(struct pfw_registry *reg, const char *path,
 		pfw_config_free(cfg);
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	}
-	rc = pfw_tree_open(path, sets, n_sets, &tree, r.err);
+	rc = pfw_tree_open(cfg->path, sets, n_sets, &cfg->tree, r.err);
 	if (!rc) {
-		r.tree = tree;
+		r.tree = cfg->tree;
 		rc = read_all(&r, cfg);
-		pfw_tree_close(tree);
 	}
 	if (rc)
 		pfw_config_free(cfg);
@@ -363,6 +375,7 @@ void pfw_config_free(struct pfw_config *cfg)
 	pfw_choice_clear(&cfg->device);
 	for (uint32_t i = 0; i < PFW_N_GROUPS; i++)
 		pfw_values_free(cfg->groups[i]);
+	pfw_tree_close(cfg->tree);
 	free(cfg->warnings);
 	free(cfg->path);
 	free(cfg);

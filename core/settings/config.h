@@ -39,9 +39,17 @@ struct pfw_transport_choice {
 	uint32_t n_filters;
 };
 
+/** A setting of the command line, in place of the file's. */
+struct pfw_set {
+	const char *option; /**< "--set", or one that is short for a path, like
+				 "--steps"; NULL: nobody typed it; a literal */
+	const char *text;   /**< "path=value" */
+};
+
 struct pfw_config {
 	char *path;     /**< of the file; NULL: none */
 	char *warnings; /**< for the user, a sentence a line; NULL: none */
+	struct pfw_tree *tree; /**< what was given, and where */
 
 	/** Where the texts below live, and what pfw_config_write() writes: to
 	 *  change something use another of the --set texts, not a member. */
@@ -94,14 +102,24 @@ struct pfw_config {
  * model/), the model's options come from there; the config may give them too,
  * but not otherwise.
  *
- * @p sets: n texts "path=value" from the command line.  Relative paths in the
- * file are relative to the file, in @p sets to the working directory.
- * -ELIBACC: a plugin that it names cannot be loaded.
+ * Relative paths in the file are relative to the file, in @p sets to the working
+ * directory.  -ELIBACC: a plugin that it names cannot be loaded.
  */
 int pfw_config_load(struct pfw_registry *reg, const char *path,
-		    const char *const *sets, size_t n_sets,
+		    const struct pfw_set *sets, size_t n_sets,
 		    struct pfw_config **out, struct pfw_error *err);
 void pfw_config_free(struct pfw_config *cfg);
+
+/**
+ * Puts in front of a sentence where the key at fault stands: "FILE:LINE: ",
+ * "--set PATH=VALUE: ", or "--steps N: ".  The keys are those that the sentence
+ * names: "group.key" in full, and "key =" or "key=" for those of @p home, a
+ * group or the setting that names a plugin; of them the first that is from the
+ * command line, else the first that is given at all, else @p home itself.
+ * Nothing happens to a want of memory, which is no key's fault.
+ */
+void pfw_config_blame(const struct pfw_config *cfg, const char *home,
+		      struct pfw_error *err);
 
 /** What people call the schedule: its plugin's name, or the file. */
 const char *pfw_config_schedule(const struct pfw_config *cfg);

@@ -15,6 +15,10 @@ struct pfw_reader {
 	struct pfw_error *err;
 };
 
+/** Where the key "group.key" is given, in its group or outside; NULL. */
+const config_setting_t *pfw_config_find(const struct pfw_config *cfg,
+					const char *path);
+
 /** Takes one setting as option @p index; the sentence has its place. */
 int pfw_read_value(struct pfw_reader *r, const char *what,
 		   const config_setting_t *setting, uint32_t index,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "settings/config.h"
 #include "settings/scan.h"
 
 #define MOST_BYTES (1u << 20)
@@ -18,6 +19,8 @@ struct pfw_tree {
 	const char *path; /* of the file, as given; NULL: none */
 	char *cwd;
 	char *folder;     /* of the file, absolute */
+	struct pfw_set *sets; /* our own copies; settings are hooked to them */
+	size_t n_sets;
 };
 
 config_setting_t *pfw_tree_root(const struct pfw_tree *tree)
@@ -25,24 +28,51 @@ config_setting_t *pfw_tree_root(const struct pfw_tree *tree)
 	return config_root_setting(&tree->config);
 }
 
-/* The whole text of the --set that made it. */
-static const char *origin(const config_setting_t *setting)
+const config_setting_t *pfw_tree_find(const struct pfw_tree *tree,
+				      const char *path)
+{
+	return config_lookup(&tree->config, path);
+}
+
+/* What on the command line made it; NULL: the file. */
+static const struct pfw_set *origin(const config_setting_t *setting)
 {
 	return config_setting_get_hook(setting);
 }
 
 const char *pfw_setting_text(const config_setting_t *setting)
 {
-	const char *set = origin(setting);
+	const struct pfw_set *set = origin(setting);
 
-	return set ? strchr(set, '=') + 1 : NULL;
+	return set ? strchr(set->text, '=') + 1 : NULL;
+}
+
+int pfw_setting_typed(const config_setting_t *setting)
+{
+	const struct pfw_set *set = origin(setting);
+
+	return set && set->option;
+}
+
+/* "--set PATH=VALUE: "; of an option that is short for a path, "--steps N: ";
+ * nothing of what nobody typed. */
+static void where_set(const struct pfw_set *set, char *buf, size_t len)
+{
+	const char *text = set->text;
+
+	*buf = '\0';
+	if (!set->option)
+		return;
+	if (strcmp(set->option, "--set") != 0)
+		text = strchr(text, '=') + 1;
+	snprintf(buf, len, "%s %.200s: ", set->option, text);
 }
 
 static void where(const struct pfw_tree *tree, const config_setting_t *at,
 		  char *buf, size_t len)
 {
 	if (at && origin(at))
-		snprintf(buf, len, "--set %.200s: ", origin(at));
+		where_set(origin(at), buf, len);
 	else if (at && tree->path && config_setting_source_line(at))
 		snprintf(buf, len, "%s:%u: ", tree->path,
 			 config_setting_source_line(at));
@@ -139,110 +169,6 @@ static int load(struct pfw_tree *tree, struct pfw_error *err)
 	return rc;
 }
 
-/* Settings whose plain string is short for a group with this member. */
-static const char *short_form(const config_setting_t *setting)
-{
-	const char *name = config_setting_name(setting);
-
-	if (!name)
-		return NULL;
-	if (!strcmp(name, "model"))
-		return "stage";
-	if (!strcmp(name, "schedule") || !strcmp(name, "transport") ||
-	    !strcmp(name, "device"))
-		return "name";
-	return NULL;
-}
-
-/* transport = "shm" becomes transport = { name = "shm"; }. */
-static config_setting_t *as_group(config_setting_t *setting, const char *set)
-{
-	config_setting_t *parent = config_setting_parent(setting), *member;
-	const char *key = short_form(setting);
-	void *old = config_setting_get_hook(setting);
-	char name[32], word[256];
-
-	if (!key || config_setting_type(setting) != CONFIG_TYPE_STRING)
-		return NULL;
-	snprintf(name, sizeof(name), "%s", config_setting_name(setting));
-	snprintf(word, sizeof(word), "%s", config_setting_get_string(setting));
-	config_setting_remove(parent, name);
-	setting = config_setting_add(parent, name, CONFIG_TYPE_GROUP);
-	member = setting ? config_setting_add(setting, key, CONFIG_TYPE_STRING)
-			 : NULL;
-	if (!member || !config_setting_set_string(member, word))
-		return NULL;
-	config_setting_set_hook(member, old);
-	config_setting_set_hook(setting, (void *)(uintptr_t)set);
-	return setting;
-}
-
-/* The member @p word of @p parent as something that has members itself. */
-static config_setting_t *descend(config_setting_t *parent, const char *word,
-				 const char *set)
-{
-	config_setting_t *child;
-
-	if (config_setting_is_list(parent)) {
-		if (strspn(word, "0123456789") != strlen(word) || strlen(word) > 3)
-			return NULL;
-		return config_setting_get_elem(parent, (unsigned)atoi(word));
-	}
-	if (!config_setting_is_group(parent))
-		return NULL;
-	child = config_setting_get_member(parent, word);
-	if (!child) {
-		child = config_setting_add(parent, word, CONFIG_TYPE_GROUP);
-		if (child)
-			config_setting_set_hook(child, (void *)(uintptr_t)set);
-		return child;
-	}
-	if (config_setting_is_group(child) || config_setting_is_list(child))
-		return child;
-	return as_group(child, set);
-}
-
-/* A schedule is a plugin or a file: to name one takes the other away. */
-static void make_room(config_setting_t *group, const char *word)
-{
-	const char *name = config_setting_name(group);
-
-	if (!name || strcmp(name, "schedule") != 0)
-		return;
-	while (!strcmp(word, "file") && config_setting_length(group))
-		config_setting_remove_elem(group, 0);
-	if (!strcmp(word, "name"))
-		config_setting_remove(group, "file");
-}
-
-static int apply_set(struct pfw_tree *tree, const char *set,
-		     struct pfw_error *err)
-{
-	config_setting_t *at = pfw_tree_root(tree), *leaf = NULL;
-	const char *equals = strchr(set, '=');
-	char path[256], *word = path, *dot;
-
-	if (!equals || equals == set || equals - set >= (int)sizeof(path))
-		return pfw_error_set(err, EINVAL, "--set %.200s: not PATH=VALUE, "
-				     "like run.steps=100", set);
-	snprintf(path, sizeof(path), "%.*s", (int)(equals - set), set);
-	while (at && (dot = strchr(word, '.'))) {
-		*dot = '\0';
-		at = descend(at, word, set);
-		word = dot + 1;
-	}
-	if (at && config_setting_is_group(at)) {
-		make_room(at, word);
-		config_setting_remove(at, word);
-		leaf = config_setting_add(at, word, CONFIG_TYPE_STRING);
-	}
-	if (!leaf || !config_setting_set_string(leaf, equals + 1))
-		return pfw_error_set(err, EINVAL, "--set %.200s: there can be no "
-				     "such key", set);
-	config_setting_set_hook(leaf, (void *)(uintptr_t)set);
-	return 0;
-}
-
 static int find_folders(struct pfw_tree *tree, struct pfw_error *err)
 {
 	char cwd[PATH_MAX], folder[PATH_MAX], *slash;
@@ -270,7 +196,25 @@ static int find_folders(struct pfw_tree *tree, struct pfw_error *err)
 	return 0;
 }
 
-int pfw_tree_open(const char *path, const char *const *sets, size_t n_sets,
+static int copy_sets(struct pfw_tree *tree, const struct pfw_set *sets,
+		     size_t n, struct pfw_error *err)
+{
+	char *text;
+
+	tree->sets = calloc(n + 1, sizeof(*tree->sets));
+	if (!tree->sets)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	for (; tree->n_sets < n; tree->n_sets++) {
+		text = strdup(sets[tree->n_sets].text);
+		if (!text)
+			return pfw_error_set(err, ENOMEM, "out of memory");
+		tree->sets[tree->n_sets].option = sets[tree->n_sets].option;
+		tree->sets[tree->n_sets].text = text;
+	}
+	return 0;
+}
+
+int pfw_tree_open(const char *path, const struct pfw_set *sets, size_t n_sets,
 		  struct pfw_tree **out, struct pfw_error *err)
 {
 	struct pfw_tree *tree = calloc(1, sizeof(*tree));
@@ -281,10 +225,12 @@ int pfw_tree_open(const char *path, const char *const *sets, size_t n_sets,
 	config_init(&tree->config);
 	tree->path = path;
 	rc = find_folders(tree, err);
+	if (!rc)
+		rc = copy_sets(tree, sets, n_sets, err);
 	if (!rc && path)
 		rc = load(tree, err);
 	for (size_t i = 0; i < n_sets && !rc; i++)
-		rc = apply_set(tree, sets[i], err);
+		rc = pfw_set_apply(pfw_tree_root(tree), &tree->sets[i], err);
 	if (rc)
 		pfw_tree_close(tree);
 	else
@@ -297,6 +243,9 @@ void pfw_tree_close(struct pfw_tree *tree)
 	if (!tree)
 		return;
 	config_destroy(&tree->config);
+	for (size_t i = 0; i < tree->n_sets; i++)
+		free((char *)(uintptr_t)tree->sets[i].text);
+	free(tree->sets);
 	free(tree->cwd);
 	free(tree->folder);
 	free(tree);

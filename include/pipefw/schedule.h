@@ -89,7 +89,9 @@ struct pfw_schedule_ops {
 
 	/**
 	 * (optional: any shape will do)  0, or -EINVAL with the smallest change
-	 * that would do: "m=9 does not divide by group size 4: use 5 or m=12".
+	 * that would do: "m=9 does not divide by group = 4: use 5 or m=12".
+	 * The config's user is shown the line of what the sentence names so: p=,
+	 * v=, m=, or an option.
 	 */
 	int (*check)(const struct pfw_shape *shape, const struct pfw_values *opt,
 		     struct pfw_error *err);

@@ -128,7 +128,8 @@ struct pfw_stage_ops {
 	size_t size;
 	uint32_t flags; /**< PFW_STAGE_* */
 
-	/** Checks the options; no device, no memory of note. */
+	/** Checks the options; no device, no memory of note.  A refusal names
+	 *  options as "heads = 3": the config's user is shown the line. */
 	int (*open)(const struct pfw_values *opt, void **model,
 		    struct pfw_error *err);
 	void (*close)(void *model);

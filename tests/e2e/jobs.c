@@ -106,7 +106,7 @@ static int load_config(struct jobs *jobs, const struct job_case *c,
 		       struct pfw_config **out, struct pfw_error *err)
 {
 	char text[SETS][96];
-	const char *sets[SETS];
+	struct pfw_set sets[SETS];
 	size_t n = 0;
 
 	snprintf(text[n++], 96, "pipeline.schedule=%s", c->schedule);
@@ -119,7 +119,7 @@ static int load_config(struct jobs *jobs, const struct job_case *c,
 	if (c->group)
 		snprintf(text[n++], 96, "pipeline.schedule.group=%u", c->group);
 	for (size_t i = 0; i < n; i++)
-		sets[i] = text[i];
+		sets[i] = (struct pfw_set){ "--set", text[i] };
 	return pfw_config_load(jobs->registry, tmp_path(c->file), sets, n, out,
 			       err);
 }

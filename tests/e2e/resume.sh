@@ -51,11 +51,11 @@ same whole on || fail 'from the one before: other weights'
 
 # What would not be the same run is refused.
 sed 's/the/teh/' "$tmp/text" >"$tmp/other"
-refuses 5 'was trained on other data than .*run.init' \
+refuses 2 'was trained on other data than .*run.init' \
 	--set run.resume="$tmp/half" --set data.train="$tmp/other"
-refuses 5 'was begun with run.seed = 1, not 2' --set run.resume="$tmp/half" \
+refuses 2 'was begun with run.seed = 1, not 2' --set run.resume="$tmp/half" \
 	--set run.seed=2
-refuses 5 "$tmp/none" --set run.resume="$tmp/none"
+refuses 2 "$tmp/none" --set run.resume="$tmp/none"
 refuses 2 'the saved model has hidden = 32' --set run.resume="$tmp/half" \
 	--set model.hidden=64
 
@@ -67,6 +67,6 @@ for from in half half/model; do
 done
 
 # GPT-2's tokenizer is looked for beside the model that is gone on from.
-says 4 'needs data.tokenizer_dir' train none --set data.tokenizer=gpt2
+says 2 'needs data.tokenizer_dir' train none --set data.tokenizer=gpt2
 says 4 '/model/vocab.json: ' train none --set data.tokenizer=gpt2 \
 	--set run.init="$tmp/half"

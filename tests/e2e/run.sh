@@ -83,6 +83,9 @@ says 2 'layers' pipefw run "$tmp/tiny.cfg" --set optimizer.warmup=9 \
 # A dry run starts nothing and writes nothing.
 says 0 'p=2' pipefw run "$tmp/tiny.cfg" --dry-run --out "$tmp/dry"
 [ ! -e "$tmp/dry" ] || fail '--dry-run leaves a folder'
+says 0 'entropy  *[0-9]' pipefw run "$tmp/tiny.cfg" --dry-run --set model.layers=22 \
+	--set pipeline.ranks=24 --set transport.filters.0.name=delay
+! grep '.\{80\}' "$tmp/out" || fail 'lines of more than 79 columns'
 says 0 '' pipefw run "$tmp/tiny.cfg" --dry-run --json --out "$tmp/dry"
 [ "$(wc -l <"$tmp/out")" = 1 ] || fail '--dry-run --json: not one object'
 for word in stages stage rank layers parameters bytes weights gradients optimizer \
@@ -105,7 +108,7 @@ refused_out "$tmp/file" file
 refused_out "$tmp/file" file/below
 [ "$before" = "$(cksum "$tmp/run/model/model.safetensors")" ] ||
 	fail 'a refused run changed another'
-says 2 'run.out is missing' pipefw run "$tmp/tiny.cfg" --quiet
+says 2 'run.out must be given' pipefw run "$tmp/tiny.cfg" --quiet
 
 # Relative paths: in a file from its folder, on the command line from here.
 mkdir -p "$tmp/configs" "$tmp/here"
@@ -140,10 +143,10 @@ refuses 2 'heads\|hidden' --set model.heads=3
 # Plugins and data that are not there, or cannot be read.
 refuses 3 'nonesuch' --set pipeline.schedule=nonesuch
 refuses 3 'nonesuch' --set transport.name=nonesuch
-refuses 4 "$tmp/none: " --set data.train="$tmp/none"
-refuses 4 "$tmp/here" --set data.train="$tmp/here"
+refuses 2 "$tmp/none: " --set data.train="$tmp/none"
+refuses 2 "$tmp/here" --set data.train="$tmp/here"
 mkfifo "$tmp/fifo"
-refuses 4 "$tmp/fifo" --set data.train="$tmp/fifo"
+refuses 2 "$tmp/fifo" --set data.train="$tmp/fifo"
 : >"$tmp/empty"
 refuses 4 "$tmp/empty" --set data.train="$tmp/empty"
 printf 'too short' >"$tmp/short"
@@ -153,15 +156,25 @@ refuses 4 "$tmp/odd.bin" --set data.train="$tmp/odd.bin"
 refuses 4 'vocab' --set model.vocab=100
 refuses 4 'vocab.json' --set data.tokenizer=gpt2 --set model.vocab=300 \
 	--set data.tokenizer_dir="$tmp/here"
-refuses 5 "$tmp/none" --set run.init="$tmp/none"
+refuses 2 "$tmp/none" --set run.init="$tmp/none"
 if [ "$(id -u)" != 0 ]; then
 	cp "$tmp/text" "$tmp/secret"
 	chmod 0 "$tmp/secret"
-	refuses 4 "$tmp/secret" --set data.train="$tmp/secret"
+	refuses 2 "$tmp/secret" --set data.train="$tmp/secret"
 fi
 
 # The command line itself.
 says 2 'which config file' pipefw run
 says 2 'one config file' pipefw run "$tmp/tiny.cfg" "$tmp/tiny.cfg"
 says 2 "$tmp/none" pipefw run "$tmp/none"
-says 2 '^usage: pipefw run' pipefw run "$tmp/tiny.cfg" --colour
+says 2 '^pipefw run: unknown option "--colour"; see' pipefw run "$tmp/tiny.cfg" \
+	--colour
+says 2 'did you mean "--steps"?' pipefw run "$tmp/tiny.cfg" --stepz=3
+says 2 '^pipefw run: --set wants a value' pipefw run "$tmp/tiny.cfg" --set
+says 2 '^pipefw run: --quiet takes no value' pipefw run "$tmp/tiny.cfg" --quiet=1
+says 2 '^pipefw report: unknown option "--fromat"; did you mean "--format"' \
+	pipefw report x --fromat html
+says 2 '^pipefw generate: unknown option "-x"; see' pipefw generate -x
+says 2 '^pipefw schedule: unknown option "--hops"; did you mean "--hop"' \
+	pipefw schedule 1f1b --hops 1
+says 2 '^pipefw schedule: -p wants a value' pipefw schedule 1f1b -p

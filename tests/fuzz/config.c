@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct pfw_registry *reg;
 	struct pfw_error err = { 0 };
 	struct pfw_config *cfg;
-	const char *sets[MOST_SETS];
+	struct pfw_set sets[MOST_SETS];
 	size_t n_sets = 0, len;
 	char *copy, *at;
 
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = strlen(copy);
 	for (at = copy + len; at < copy + size && n_sets < MOST_SETS;
 	     at += strlen(at))
-		sets[n_sets++] = ++at;
+		sets[n_sets++] = (struct pfw_set){ "--set", ++at };
 	if (!pfw_config_load(reg, put(copy, len), sets, n_sets, &cfg, &err)) {
 		round_trip(reg, cfg);
 		pfw_config_free(cfg);

@@ -65,7 +65,7 @@ refused 2 '-m is missing' gpipe -p 2
 refused 2 'integer from 1 to 67108864, found "0"' gpipe -p 0 -m 2
 refused 2 'found "99999999999999999999"' gpipe -p 99999999999999999999 -m 2
 refused 2 'p*v*m may be at most' gpipe -p 9999 -m 9999
-refused 2 'is no option' gpipe -p 2 -m 2 --frobnicate
+refused 2 'unknown option "--frobnicate"' gpipe -p 2 -m 2 --frobnicate
 refused 2 '--format must be' gpipe -p 2 -m 2 --format png
 refused 2 'use v=1' gpipe -p 2 -v 2 -m 2
 refused 2 'use group = 5, or m=8 or m=10' interleaved -p 4 -v 2 -m 9

@@ -145,21 +145,21 @@ static void refusals(void)
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_path("fifo"), NULL, 0, 256, 8),
 			       "fifo: is not a regular file");
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_write("empty", "", 0), NULL, 0, 256, 8),
-			       "empty: has 0 tokens, one sequence needs 9 (8 and the one after): use a longer file or shorter sequences");
+			       "empty: is empty: name a text or token file as data.train");
 	CU_ASSERT_STRING_EQUAL(refusal(counting_file("s", 20), NULL, 0.2, 256, 8),
-			       "s: with validation = 0.2, 4 of its 20 tokens are for validation, one sequence needs 9: use a longer file, another share or shorter sequences");
+			       "s: is too short as data.train: it has 20 tokens, 4 of them for validation (data.validation = 0.2), and one sequence needs 9 (the context and the one after): use a longer file or a smaller model.context");
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_path("s"), NULL, 0.8, 256, 8),
-			       "s: with validation = 0.8, 4 of its 20 tokens are for training, one sequence needs 9: use a longer file, another share or shorter sequences");
+			       "s: is too short as data.train: it has 20 tokens, 4 of them for training (data.validation = 0.8), and one sequence needs 9 (the context and the one after): use a longer file or a smaller model.context");
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_path("s"), NULL, NAN, 256, 8) + 12,
 			       " nan: a share of the tokens from 0 to below 1");
 	CU_ASSERT_STRING_EQUAL(refusal(counting_file("v", 300), NULL, 0, 200, 8),
-			       "v: byte 0xc8 at position 200 is not below vocab = 200: bytes want model.vocab = 256");
+			       "v: byte 0xc8 at position 200 is not below model.vocab = 200: bytes want 256");
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_path("v"), tmp_path("s"), 0, 256, 20),
-			       "s: has 20 tokens, one sequence needs 21 (20 and the one after): use a longer file or shorter sequences");
+			       "s: is too short as data.validation_file: it has 20 tokens, and one sequence needs 21 (the context and the one after): use a longer file or a smaller model.context");
 	CU_ASSERT_STRING_EQUAL(refusal(counting_file("odd.bin", 21), NULL, 0, 256, 8),
 			       "odd.bin: has 21 bytes, but a .bin of 2-byte tokens has an even number (a text file must not be called .bin)");
 	CU_ASSERT_STRING_EQUAL(refusal(counting_file("e.bin", 40), NULL, 0, 1000, 8),
-			       "e.bin: token 1284 at position 2 is not below vocab = 1000");
+			       "e.bin: token 1284 at position 2 is not below model.vocab = 1000");
 	tmp_remove();
 }
 
@@ -186,7 +186,7 @@ static void llmc_files(void)
 	CU_ASSERT_STRING_EQUAL(refusal(llmc_file("a", 20240801, 7, 40, 40, 4),
 				       NULL, 0, 1040, 39), "");
 	CU_ASSERT_STRING_EQUAL(refusal(tmp_path("a"), NULL, 0, 1039, 39),
-			       "a: token 1039 at position 39 is not below vocab = 1039");
+			       "a: token 1039 at position 39 is not below model.vocab = 1039");
 	CU_ASSERT_STRING_EQUAL(refusal(llmc_file("b", 20240520, 2, 40, 40, 2),
 				       NULL, 0, 2000, 8),
 			       "b: llm.c tokens of version 2, with magic 20240520 only version 1 is known");

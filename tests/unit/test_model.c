@@ -79,8 +79,8 @@ static void test_layout_refused(void)
 	refused(1, "E x*4 L", "character 3: found 'x' where 't'");
 	refused(1, "E \001", "found byte 0x01");
 	refused(1, "", "character 1: found the end where a layer");
-	refused(2, "E | t*2 | t*2 L", "has 3 stages, but the pipeline has 2");
-	refused(4, "E | t*2 | t*2 L", "has 3 stages, but the pipeline has 4");
+	refused(2, "E | t*2 | t*2 L", "has 3 stages, but there are 2");
+	refused(4, "E | t*2 | t*2 L", "has 3 stages, but there are 4");
 	refused(0, NULL, "at least 1 stage");
 }
 
@@ -103,7 +103,8 @@ static void test_layout_text_short(void)
 static void test_too_many_stages(void)
 {
 	fake_set("EttttL");
-	refused(7, NULL, "7 stages (ranks times chunks) for 6 layers");
+	refused(7, NULL, "7 stages (pipeline.ranks times pipeline.chunks) for 6 "
+		"layers");
 	expect_layout(6, NULL, "E | t | t | t | t | L");
 }
 

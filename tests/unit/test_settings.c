@@ -85,11 +85,15 @@ static const char *small(const char *text)
 static int load_bytes(const void *bytes, size_t len, const char *const *sets,
 		      size_t n, struct pfw_config **out)
 {
+	struct pfw_set list[16];
+
 	memset(&err, 0, sizeof(err));
 	unlink(file);
 	if (pfw_file_create(file, bytes, len, &err))
 		return -EIO;
-	return pfw_config_load(registry, file, sets, n, out, &err);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct pfw_set){ "--set", sets[i] };
+	return pfw_config_load(registry, file, list, n, out, &err);
 }
 
 static struct pfw_config *load(const char *text, const char *set)
@@ -279,8 +283,9 @@ static void unknown_keys(void)
 	refused("model = { stage = \"probe\"; layers = 1; colr = \"red\"; };",
 		NULL, "did you mean \"colour\"?");
 	refused("model = { stage = \"prob\"; };", NULL,
-		":1: tests/plugins/.libs/pipefw-prob-stage.so: there is no "
-		"stage \"prob\"");
+		":1: there is no stage \"prob\"; did you mean \"probe\"? "
+		"Looked for pipefw-prob-stage.so in tests/plugins/.libs; "
+		"\"pipefw list\" shows");
 	refused("model = { stagee = \"probe\"; };", NULL,
 		"model.stage must be given");
 }
@@ -420,17 +425,86 @@ static void sets(void)
 	refused(whole, "run.seed=99999999999999999999", "found \"99999");
 	refused(whole, "run.steps", "--set run.steps: not PATH=VALUE");
 	refused(whole, "=1", "not PATH=VALUE");
-	refused(whole, "run.steps.x=1", "there can be no such key");
-	refused(whole, "run..x=1", "there can be no such key");
-	refused(whole, "transport.filters.7.speed=1", "no such key");
+	refused(whole, "run.steps.x=1", "run.steps is a value and has no "
+		"members");
+	refused(whole, "run..x=1", "a name is missing in the path");
+	refused(whole, ".=1", "a name is missing in the path");
+	refused(whole, "run.a b=1", "\"a b\" is no name of a key");
+	refused(whole, "transport.filters.7.speed=1", "is a list of 2: say "
+		"which, from transport.filters.0 on; transport.filters.2 would "
+		"be a new one");
+	refused(whole, "transport.filters.x.speed=1", "is a list of 2");
+	refused(whole, "transport.filters.1=probe", "give its members, like "
+		"transport.filters.1.name=NAME");
+	refused(whole, "transport.filters.2.speed=1", "transport.filters.2.name "
+		"must be given");
 	refused(whole, "transport.filters.0.speed=-1", "transport.filters.0."
 		"speed must be a number, 0 or more, found -1");
 	refused(whole, "pipeline.schedule=abi", "plugin ABI is 999");
 	CU_ASSERT_EQUAL(err.code, ELIBACC);
 	taken(small(""), "pipeline.schedule.group=3");
 	taken(small(""), "transport.size=3");
+	taken(small(""), "transport.filters.0.name=probe");
+	taken(whole, "transport.filters.2.name=probe");
 	taken(whole, "transport=probe");
 	taken(whole, "run.seed=-0x0");
+}
+
+/* What the whole config is refused for is at the line of a key that the
+ * sentence names, or at the --set of one. */
+static void blamed(const char *home, const char *sentence, const char *set,
+		   const char *want)
+{
+	static const char text[] = "pipeline = { schedule = \"good\";\n"
+		"ranks = 2;\nchunks = 3; };\nmodel = { stage = \"probe\";\n"
+		"layers = 1; };\ndevice = \"probe\"; transport = \"probe\";\n"
+		"init = \"a\";\n";
+	struct pfw_config *c = load(text, set);
+	const char *found;
+
+	if (!c)
+		printf("\n%s\n", err.text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	pfw_error_set(&err, EINVAL, "%s", sentence);
+	pfw_config_blame(c, home, &err);
+	found = !strncmp(err.text, file, strlen(file)) ?
+			err.text + strlen(file) : err.text;
+	CU_ASSERT_EQUAL(strncmp(found, want, strlen(want)), 0);
+	CU_ASSERT_STRING_EQUAL(strstr(err.text, sentence), sentence);
+	if (strncmp(found, want, strlen(want)) != 0)
+		printf("\nhave: %s\nwant: %s\n", found, want);
+	pfw_config_free(c);
+}
+
+static void blame(void)
+{
+	static const char plan[] = "good: m=8 and p=2 and v=3 do not fit";
+
+	blamed("pipeline.schedule", plan, NULL, ":2: ");
+	blamed("pipeline.schedule", plan, "pipeline.chunks=3",
+	       "--set pipeline.chunks=3: ");
+	blamed("pipeline.schedule", plan, "pipeline.microbatches=8",
+	       "--set pipeline.microbatches=8: ");
+	blamed("pipeline.schedule", plan, "pipeline.schedule=good",
+	       "--set pipeline.schedule=good: ");
+	blamed("pipeline.schedule", "it is not good", NULL, ":1: ");
+	blamed("pipeline.schedule", "group = 2 is odd", NULL, ":1: ");
+	blamed("pipeline.schedule", "group = 2 is odd",
+	       "pipeline.schedule.group=2", "--set pipeline.schedule.group=2: ");
+	blamed("model", "it has layers = 1.", NULL, ":5: ");
+	blamed("model", "too few layers", NULL, ":4: ");
+	blamed("model", "6 (pipeline.ranks times pipeline.chunks), more "
+	       "model.layers.", NULL, ":2: ");
+	blamed("model", "6 (pipeline.ranks times pipeline.chunks), more "
+	       "model.layers.", "model.layers=2", "--set model.layers=2: ");
+	blamed("run", "run.init and run.resume", NULL, ":7: ");
+	blamed("run", "/tmp/pipeline.ranks: is not there", NULL, ": ");
+	blamed("data", "data.train must be given", NULL, ": ");
+	blamed("data", "data.train must be given", "data.train=x",
+	       "--set data.train=x: ");
+	pfw_error_set(&err, ENOMEM, "out of memory");
+	pfw_config_blame(NULL, "run", &err);
+	CU_ASSERT_STRING_EQUAL(err.text, "out of memory");
 }
 
 static void outside_of_groups(void)
@@ -517,6 +591,7 @@ static const struct unit_test tests[] = {
 	{ "--set", sets },
 	{ "keys outside of groups", outside_of_groups },
 	{ "options of a saved model", saved_models },
+	{ "who is to blame", blame },
 	{ "warnings", warnings },
 	{ "the core's tables", tables_are_sound },
 };
