@@ -2,8 +2,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
+#include "cli/text.h"
 #include "launch/launcher.h"
 
 /* "842 496" */
@@ -35,6 +37,20 @@ static void size_text(uint64_t bytes, char *buf, size_t len)
 		 units[u]);
 }
 
+/* "  NAME       TEXT", which goes on below itself where it is long. */
+static void PFW_PRINTF(3, 4) line(FILE *to, const char *name, const char *fmt,
+				  ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(to, "  %-10s ", name);
+	pfw_text_wrap(to, 13, text);
+}
+
 static void print_schedule(const struct pfw_job *job, FILE *to)
 {
 	const struct pfw_config *cfg = job->cfg;
@@ -50,24 +66,28 @@ static void print_schedule(const struct pfw_job *job, FILE *to)
 	if (plugin && plugin->ops.schedule.describe)
 		plugin->ops.schedule.describe(&shape, cfg->schedule.values,
 					      text, sizeof(text));
-	fprintf(to, "  pipeline   %s%s%s%s, p=%u v=%u m=%u, micro-batches of "
-		"%u x %u tokens\n",
-		pfw_config_schedule(cfg), *text ? " (" : "", text,
-		*text ? ")" : "", shape.ranks, shape.chunks, shape.microbatches,
-		job->model->shape.batch, job->model->shape.seq);
+	line(to, "pipeline", "%s%s%s%s, p=%u v=%u m=%u, micro-batches of %u x "
+	     "%u tokens", pfw_config_schedule(cfg), *text ? " (" : "", text,
+	     *text ? ")" : "", shape.ranks, shape.chunks, shape.microbatches,
+	     job->model->shape.batch, job->model->shape.seq);
 }
 
 static void print_transport(const struct pfw_job *job, FILE *to)
 {
 	const struct pfw_transport_choice *t = &job->cfg->transport;
 
-	fprintf(to, "  transport  %s", t->transport.plugin->info.name);
+	char names[512], *at = names, *end = names + sizeof(names);
+
+	at += snprintf(at, sizeof(names), "%.48s",
+		       t->transport.plugin->info.name);
 	for (uint32_t i = 0; i < t->n_filters; i++)
-		fprintf(to, " + %s", t->filters[i].plugin->info.name);
+		at += snprintf(at, (size_t)(end - at), " + %.48s",
+			       t->filters[i].plugin->info.name);
 	if (job->cfg->pipeline.ranks_per_process > 1)
-		fprintf(to, ", %u ranks per process",
-			job->cfg->pipeline.ranks_per_process);
-	fputc('\n', to);
+		line(to, "transport", "%s, %u ranks per process", names,
+		     job->cfg->pipeline.ranks_per_process);
+	else
+		line(to, "transport", "%s", names);
 }
 
 static void print_data(const struct pfw_job *job, FILE *to)
@@ -79,14 +99,12 @@ static void print_data(const struct pfw_job *job, FILE *to)
 		return;
 	pfw_dataset_info(job->data, &info);
 	grouped(info.tokens, tokens, sizeof(tokens));
-	fprintf(to, "  data       %s tokens (%s), %.1f %% for validation", tokens,
-		info.format,
-		100.0 * (double)(info.valid_to - info.valid_from) /
-			(double)info.tokens);
+	line(to, "data", "%s tokens (%s), %.1f %% for validation", tokens,
+	     info.format, 100.0 * (double)(info.valid_to - info.valid_from) /
+	     (double)info.tokens);
 	if (!isnan(info.byte_entropy))
-		fprintf(to, ", entropy of single bytes %.4f",
-			info.byte_entropy);
-	fputc('\n', to);
+		line(to, "entropy", "%.4f nats a byte, each taken singly",
+		     info.byte_entropy);
 }
 
 void pfw_summary_header(const struct pfw_job *job, FILE *to)
@@ -96,8 +114,8 @@ void pfw_summary_header(const struct pfw_job *job, FILE *to)
 	grouped(job->model->elements, n, sizeof(n));
 	pfw_model_layout_text(job->model, layout, sizeof(layout));
 	fprintf(to, "pipefw %s\n", PACKAGE_VERSION);
-	fprintf(to, "  model      %s, %s parameters, layers %s\n",
-		job->cfg->model.plugin->info.name, n, layout);
+	line(to, "model", "%s, %s parameters, layers %s",
+	     job->cfg->model.plugin->info.name, n, layout);
 	print_schedule(job, to);
 	print_transport(job, to);
 	print_data(job, to);
@@ -188,11 +206,11 @@ void pfw_summary_dry_run(const struct pfw_job *job, FILE *to)
 	int sleeps = !!(job->model->ops->flags & PFW_STAGE_SLEEPS);
 
 	pfw_summary_header(job, to);
-	fprintf(to, "  topology   %u rank%s on %u core%s of this host: %s\n",
-		program->ranks, program->ranks == 1 ? "" : "s", cores,
-		cores == 1 ? "" : "s",
-		program->ranks <= cores ? "one core each" :
-		sleeps ? "neighbours share a core" : "not pinned");
+	line(to, "topology", "%u rank%s on %u core%s of this host: %s",
+	     program->ranks, program->ranks == 1 ? "" : "s", cores,
+	     cores == 1 ? "" : "s",
+	     program->ranks <= cores ? "one core each" :
+	     sleeps ? "neighbours share a core" : "not pinned");
 	print_stages(job, to);
 	print_memory(job, to);
 	print_channels(job, to);

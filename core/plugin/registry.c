@@ -243,24 +243,27 @@ static const char *nearest_plugin(const struct pfw_registry *reg,
 	return pfw_nearest(name, words, names->n);
 }
 
-/* "DIR/FILE: no such plugin; looked in A, B; did you mean "x"?" */
+/* "there is no schedule "1f1v"; did you mean "1f1b"? Looked for FILE in A, B;
+ * "pipefw list" shows what there is" */
 static int refuse_missing(const struct pfw_registry *reg, uint32_t kind,
 			  const char *name, struct pfw_error *err)
 {
 	struct names names = { .kind = kind };
-	const char *first = next_dir(reg, NULL);
 	const char *near = nearest_plugin(reg, name, &names);
 	char hint[128] = "";
 
 	if (near)
-		snprintf(hint, sizeof(hint), "; did you mean \"%s\"?", near);
+		snprintf(hint, sizeof(hint), "; did you mean \"%s\"? Looked",
+			 near);
 	else if (names.n == 0)
-		snprintf(hint, sizeof(hint), "; there is no %s at all",
+		snprintf(hint, sizeof(hint), ", nor any other %s; looked",
 			 pfw_kind_name(kind));
-	return pfw_error_set(err, ENOENT, "%s/pipefw-%s-%s.so: there is no %s "
-			     "\"%s\"; looked in %.500s%s", first ? first : "",
-			     name, pfw_kind_name(kind), pfw_kind_name(kind),
-			     name, reg->words, hint);
+	else
+		strcpy(hint, "; looked");
+	return pfw_error_set(err, ENOENT, "there is no %s \"%s\"%s for "
+			     "pipefw-%s-%s.so in %.500s; \"pipefw list\" shows "
+			     "what there is", pfw_kind_name(kind), name, hint,
+			     name, pfw_kind_name(kind), reg->words);
 }
 
 static int get_by_name(struct pfw_registry *reg, uint32_t kind,
@@ -307,7 +310,8 @@ int pfw_registry_get(struct pfw_registry *reg, uint32_t kind, const char *name,
 	if (pfw_plugin_name_check(kind, name, NULL))
 		return pfw_error_set(err, EINVAL, "\"%.80s\" is no name of a %s: "
 				     "it is of a-z, 0-9 and -, or a path with a "
-				     "slash", name, pfw_kind_name(kind));
+				     "slash; \"pipefw list\" shows what there is",
+				     name, pfw_kind_name(kind));
 	there = find(reg, kind, name);
 	if (!there)
 		return get_by_name(reg, kind, name, out, err);

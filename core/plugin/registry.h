@@ -39,7 +39,7 @@ const char *pfw_registry_dirs(const struct pfw_registry *reg);
 /**
  * The plugin of this kind and name; a name with a slash is a path.  Loaded at
  * the first call.  *out lives as long as the registry.  Refusals: design in
- * pipefw-plugin(7); every sentence begins with the path.
+ * pipefw-plugin(7); a sentence about a file begins with its path.
  */
 int pfw_registry_get(struct pfw_registry *reg, uint32_t kind, const char *name,
 		     const struct pfw_loaded **out, struct pfw_error *err);

@@ -64,9 +64,9 @@ static void refused(const char *dirs, const char *name, const char *words)
 	if (!strstr(text, words))
 		printf("\nhave: %s\nwant: %s\n", text, words);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, words));
-	/* Begins with a path. */
-	CU_ASSERT(strncmp(text, dirs, strcspn(dirs, ":")) == 0 ||
-		  strstr(text, PROBES) != NULL || strchr(name, '/'));
+	/* Begins with a path, or says where was looked. */
+	CU_ASSERT(strstr(text, dirs) || strstr(text, PROBES) ||
+		  strchr(name, '/') || strstr(text, "looked for"));
 }
 
 static void a_good_one(void)
@@ -124,11 +124,14 @@ static void missing(void)
 	const char *text;
 
 	refused(PROBES, "goof", "did you mean \"good\"?");
-	refused("/nowhere:/else", "good", "looked in /nowhere, /else");
-	refused("/nowhere:/else", "good", "there is no schedule at all");
+	refused("/nowhere:/else", "good", "in /nowhere, /else; \"pipefw "
+		"list\"");
+	refused("/nowhere:/else", "good", "no schedule \"good\", nor any other "
+		"schedule; looked for pipefw-good-schedule.so in");
 	CU_ASSERT_PTR_NULL(get(PROBES, PFW_KIND_SCHEDULE, "Good", &text));
 	CU_ASSERT_STRING_EQUAL(text, "\"Good\" is no name of a schedule: it is "
-			       "of a-z, 0-9 and -, or a path with a slash");
+			       "of a-z, 0-9 and -, or a path with a slash; \"pipefw "
+			       "list\" shows what there is");
 	CU_ASSERT_PTR_NULL(get(PROBES, PFW_KIND_SCHEDULE, "", &text));
 	refused(PROBES, "./libpipefw.so", "must be called pipefw-NAME-schedule");
 	refused(PROBES, "/nowhere/pipefw-x-schedule.so", "No such file");
