@@ -18,7 +18,8 @@ struct pfw_bench_child {
 	char text[PFW_BENCH_LINE];
 };
 
-/** Ctrl-C and the like become readable on *stop until they are given back. */
+/** Ctrl-C and the like become readable on *stop; given back, they do what they
+ *  always do, so that who is stopped cleans up and then dies of it. */
 int pfw_bench_signals_take(int *stop, sigset_t *was, struct pfw_error *err);
 void pfw_bench_signals_give_back(int stop, const sigset_t *was);
 

@@ -11,8 +11,10 @@
 #include "base/philox.h"
 #include "bench/bench.h"
 #include "bench/child.h"
+#include "launch/launcher.h"
 
 #define STEPS 6u         /* of a run; the first is warm-up */
+#define QUICK_STEPS 3u
 #define STEP_PATIENCE 120.0
 #define COMPILE_PATIENCE 900.0
 #define CORPUS 400000u   /* tokens, uniformly random */
@@ -28,7 +30,7 @@ struct model {
 
 static const struct model models[] = {
 	{ "d256 L4", 4, 4, 256, 256, 4096, 4, 0 },
-	{ "d384 L6", 6, 6, 384, 256, 96, 4, 0 },
+	{ "d384 L6", 6, 6, 384, 256, 96, 4, 1 },
 	{ "GPT-2 124M", 12, 12, 768, 512, 50304, 1, 1 },
 };
 
@@ -69,6 +71,11 @@ static int write_corpus(struct scene *s, uint32_t vocab, struct pfw_error *err)
 	return rc;
 }
 
+static uint32_t n_steps(const struct scene *s)
+{
+	return s->bench->quick ? QUICK_STEPS : STEPS;
+}
+
 static int write_config(struct scene *s, const struct model *m,
 			const char *dtype, uint32_t ranks,
 			uint32_t microbatches, char *path, size_t len,
@@ -85,7 +92,7 @@ static int write_config(struct scene *s, const struct model *m,
 		"device = { name = \"%s\"; dtype = \"%s\"; };\n"
 		"optimizer = { name = \"adamw\"; lr = 1e-4; };\n"
 		"data = { train = \"%u.bin\"; validation = 0.0; };\n",
-		STEPS, m->layers, m->heads, m->hidden, m->context, m->vocab,
+		n_steps(s), m->layers, m->heads, m->hidden, m->context, m->vocab,
 		ranks, microbatches, m->batch, s->bench->device, dtype,
 		m->vocab);
 
@@ -139,11 +146,11 @@ static int run_ours(struct scene *s, const struct model *m, const char *dtype,
 	pfw_bench_child_end(&child);
 	if (rc == -EINTR)
 		return pfw_error_set(err, EINTR, "stopped as asked");
-	if (rc != -ENODATA || n < STEPS)
+	if (rc != -ENODATA || n < n_steps(s))
 		return pfw_error_set(err, EIO, "%s, %s, %u ranks: %s", m->name,
 				     dtype, ranks,
 				     rc == -ETIMEDOUT ? "it hangs" : why);
-	*seconds = pfw_bench_median(each + 1, STEPS - 1);
+	*seconds = pfw_bench_median(each + 1, n - 1);
 	return 0;
 }
 
@@ -222,7 +229,7 @@ static int ask_model(struct scene *s, const struct model *m, uint32_t dtype,
 		return -ENOTSUP;
 	snprintf(question, sizeof(question), "%u %u %u %u %u %u %s %s %u\n",
 		 m->layers, m->heads, m->hidden, m->context, m->vocab, m->batch,
-		 dtypes[dtype], ways[way], STEPS);
+		 dtypes[dtype], ways[way], n_steps(s));
 	return ask_torch(s, question, patience, value);
 }
 
@@ -370,7 +377,7 @@ static int run_all(struct scene *s, struct pfw_error *err)
 	for (size_t i = 0; !rc && i < N_MODELS; i++)
 		if (!models[i].large || !s->bench->quick)
 			rc = one_rank(s, &models[i], err);
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+	if (rc || pfw_cores() < 2)
 		return rc;
 	pfw_bench_heading(s->bench, "two ranks on two cores");
 	for (size_t i = 0; !rc && i < N_MODELS; i++)
@@ -415,11 +422,11 @@ static void close_scene(struct scene *s)
 	char line[16];
 
 	pfw_bench_child_end(&s->torch);
-	pfw_bench_signals_give_back(s->stop, &s->signals);
 	if (!pfw_bench_child_start(&rm, argv, -1, NULL)) {
 		pfw_bench_child_line(&rm, STEP_PATIENCE, line, sizeof(line));
 		pfw_bench_child_end(&rm);
 	}
+	pfw_bench_signals_give_back(s->stop, &s->signals);
 }
 
 int pfw_bench_train(struct pfw_bench *bench, struct pfw_error *err)

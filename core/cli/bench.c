@@ -13,7 +13,7 @@ static const char usage[] =
 	"usage: pipefw bench [compute|train]... [option]...\n"
 	"Times pipefw beside its peers on this machine: no word means everything.\n"
 	"  --rounds N     rounds that a median is taken of, 1 to 99 (default 5)\n"
-	"  --quick        small models alone\n"
+	"  --quick        the smallest model and matrices, few steps\n"
 	"  --device NAME  the device plugin (default cpu)\n"
 	"  --json         one object a line on standard output\n"
 	"  --help         this text\n"
