@@ -70,6 +70,9 @@ pipefw list --json | sed -n 's/^{"name": "\([^"]*\)", "kind": "\([^"]*\)".*/\2 \
 cp "$tmp/plugins" "$tmp/program"
 sed -n '/^\.Sh PLUGINS/,/^\.Sh EXAMPLES/s/^\.Ss //p' "$man/pipefw.cfg.5" \
 	>"$tmp/manual"
+# Built only where its library is.
+grep -q -x 'transport verbs' "$tmp/plugins" ||
+	sed -i '/^transport verbs$/d' "$tmp/manual"
 same plugin pipefw.cfg.5
 while read -r kind name; do
 	pipefw describe --json "$kind:$name" | names >"$tmp/program"

@@ -1,0 +1,283 @@
+#include "device.h"
+
+#include "base/clock.h"
+#include "gid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a port may be down before the run ends for it. */
+#define DOWN_NS (5 * PFW_S)
+
+#define SOFT_ROCE                                                              \
+	"for Soft-RoCE: modprobe rdma_rxe, then rdma link add rxe0 type rxe "  \
+	"netdev IF (iproute2), IF with an IP address"
+
+/* A device as the "DEVICE[:PORT]" of option rails names it. */
+struct wanted {
+	char name[IBV_SYSFS_NAME_MAX];
+	unsigned port; /* 0: the first active one */
+};
+
+const char *verbs_rail_name(const struct verbs_rail *r, char *out, size_t len)
+{
+	snprintf(out, len, "%s port %u", ibv_get_device_name(r->context->device),
+		 r->port);
+	return out;
+}
+
+/* 0, or -ENOLINK: no such port, or it is not active. */
+static int use_port(struct verbs_rail *r, unsigned port)
+{
+	if (ibv_query_port(r->context, (uint8_t)port, &r->attr) ||
+	    r->attr.state != IBV_PORT_ACTIVE)
+		return -ENOLINK;
+	r->port = (uint8_t)port;
+	return 0;
+}
+
+static int find_port(struct verbs_rail *r, unsigned port)
+{
+	if (port)
+		return port > r->device.phys_port_cnt ? -ENOLINK :
+							use_port(r, port);
+	for (port = 1; port <= r->device.phys_port_cnt; port++)
+		if (!use_port(r, port))
+			return 0;
+	return -ENOLINK;
+}
+
+/* Async events are looked for, never waited for. */
+static int open_device(struct ibv_device *device, struct verbs_rail *r)
+{
+	int rc = 0;
+
+	r->context = ibv_open_device(device);
+	if (!r->context)
+		return errno ? -errno : -EIO;
+	if (ibv_query_device(r->context, &r->device) ||
+	    fcntl(r->context->async_fd, F_SETFL, O_NONBLOCK))
+		rc = -EIO;
+	if (rc)
+		ibv_close_device(r->context);
+	return rc;
+}
+
+static int refuse_open(const char *name, int code, struct pfw_error *err)
+{
+	return pfw_error_set(err, -code, "the RDMA device %s cannot be opened "
+			     "(%s): are /dev/infiniband/uverbs* there and open to "
+			     "this user? In a container: --device=/dev/infiniband",
+			     name, strerror(-code));
+}
+
+static int open_rail(struct ibv_device **list, int n, const struct wanted *w,
+		     const struct verbs_options *opt, struct verbs_rail *r,
+		     struct pfw_error *err)
+{
+	char name[IBV_SYSFS_NAME_MAX + 16];
+	int i = 0, rc;
+
+	while (i < n && strcmp(ibv_get_device_name(list[i]), w->name))
+		i++;
+	if (i == n)
+		return pfw_error_set(err, ENODEV, "there is no RDMA device %s: "
+				     "rdma link shows those that there are",
+				     w->name);
+	rc = open_device(list[i], r);
+	if (rc)
+		return refuse_open(w->name, rc, err);
+	rc = find_port(r, w->port);
+	if (rc) {
+		pfw_error_set(err, ENOLINK, "the RDMA device %s has no active port%s: "
+			      "is the link up? (rdma link, ip link)", w->name,
+			      w->port ? " of that number" : "");
+		goto err_close;
+	}
+	rc = verbs_gids_find(r, opt->gid_index);
+	if (!rc)
+		return 0;
+	verbs_rail_name(r, name, sizeof(name));
+	if (opt->gid_index >= 0)
+		pfw_error_set(err, -rc, "gid_index %d of %s is empty or past the end "
+			      "of its table of %d: ibv_devinfo -v shows it, or leave "
+			      "gid_index out", opt->gid_index, name,
+			      r->attr.gid_tbl_len);
+	else
+		pfw_error_set(err, -rc, "%s has no usable GID: give its network "
+			      "interface an IP address", name);
+err_close:
+	ibv_close_device(r->context);
+	return rc;
+}
+
+/* The first device that has an active port. */
+static int first_active(struct ibv_device **list, int n, struct wanted *w)
+{
+	for (int i = 0; i < n; i++) {
+		struct verbs_rail r = { 0 };
+		int rc;
+
+		if (open_device(list[i], &r))
+			continue;
+		rc = find_port(&r, 0);
+		ibv_close_device(r.context);
+		if (rc)
+			continue;
+		*w = (struct wanted){ .port = r.port };
+		snprintf(w->name, sizeof(w->name), "%s",
+			 ibv_get_device_name(list[i]));
+		return 0;
+	}
+	return -ENODEV;
+}
+
+static int count_devices(struct ibv_device ***list)
+{
+	int n = 0;
+
+	*list = ibv_get_device_list(&n);
+	return *list ? n : 0;
+}
+
+int verbs_probe(char *why, size_t len)
+{
+	struct ibv_device **list;
+	struct wanted w;
+	int n = count_devices(&list), rc = first_active(list, n, &w);
+
+	if (!n)
+		snprintf(why, len, "no device; " SOFT_ROCE);
+	else if (rc)
+		snprintf(why, len, "%s%s cannot be opened or has no active port: "
+			 "is the link up, is /dev/infiniband open to this user? "
+			 "(rdma link, ip link, ls -l /dev/infiniband)",
+			 ibv_get_device_name(list[0]), n > 1 ? " and others" : "");
+	if (list)
+		ibv_free_device_list(list);
+	return rc;
+}
+
+/* Reads "DEVICE[:PORT]" up to a comma; NULL: that is not what it is. */
+static const char *read_wanted(const char *text, struct wanted *w)
+{
+	size_t n = strcspn(text, ":,");
+	char *end = (char *)text + n;
+	unsigned long port = 0;
+
+	if (n < 1 || n >= sizeof(w->name))
+		return NULL;
+	memcpy(w->name, text, n);
+	w->name[n] = '\0';
+	if (*end == ':') {
+		port = strtoul(end + 1, &end, 10);
+		if (port < 1 || port > 255)
+			return NULL;
+	}
+	w->port = (unsigned)port;
+	if (*end == ',')
+		return end + 1;
+	return *end ? NULL : end;
+}
+
+static int choose(const struct verbs_options *opt, struct ibv_device **list, int n,
+		  struct wanted *w, uint32_t *n_wanted, struct pfw_error *err)
+{
+	const char *text = opt->rails;
+	char why[256];
+
+	*n_wanted = 0;
+	if (!text || !*text) {
+		if (first_active(list, n, w)) {
+			verbs_probe(why, sizeof(why));
+			return pfw_error_set(err, ENODEV, "verbs: %s", why);
+		}
+		*n_wanted = 1;
+		return 0;
+	}
+	while (text && *text && *n_wanted < VERBS_RAILS)
+		text = read_wanted(text, &w[(*n_wanted)++]);
+	if (!text || *text)
+		return pfw_error_set(err, EINVAL, "rails = \"%s\": must be 1 to %u "
+				     "times DEVICE[:PORT], with commas between them",
+				     opt->rails, VERBS_RAILS);
+	return 0;
+}
+
+int verbs_rails_open(struct verbs_rails *rails, const struct verbs_options *opt,
+		     struct pfw_error *err)
+{
+	struct wanted wanted[VERBS_RAILS];
+	struct ibv_device **list;
+	uint32_t n_wanted;
+	int n = count_devices(&list), rc;
+
+	rails->n = 0;
+	rc = choose(opt, list, n, wanted, &n_wanted, err);
+	for (uint32_t i = 0; !rc && i < n_wanted; i++) {
+		rails->rail[i] = (struct verbs_rail){ 0 };
+		rc = open_rail(list, n, &wanted[i], opt, &rails->rail[i], err);
+		rails->n += !rc;
+	}
+	if (list)
+		ibv_free_device_list(list);
+	if (rc)
+		verbs_rails_close(rails);
+	return rc;
+}
+
+void verbs_rails_close(struct verbs_rails *rails)
+{
+	while (rails->n)
+		ibv_close_device(rails->rail[--rails->n].context);
+}
+
+/* What an event means for who uses the port. */
+static void hear(struct verbs_rail *r, const struct ibv_async_event *e)
+{
+	switch (e->event_type) {
+	case IBV_EVENT_PORT_ERR:
+		if (e->element.port_num == r->port && !r->down_since)
+			r->down_since = pfw_now();
+		break;
+	case IBV_EVENT_PORT_ACTIVE:
+		if (e->element.port_num == r->port)
+			r->down_since = 0;
+		break;
+	case IBV_EVENT_DEVICE_FATAL:
+	case IBV_EVENT_CQ_ERR:
+	case IBV_EVENT_QP_FATAL:
+	case IBV_EVENT_QP_REQ_ERR:
+	case IBV_EVENT_QP_ACCESS_ERR:
+		if (!*r->fatal)
+			snprintf(r->fatal, sizeof(r->fatal), "%s",
+				 ibv_event_type_str(e->event_type));
+		break;
+	default:
+		break;
+	}
+}
+
+int verbs_rail_watch(struct verbs_rail *r, struct pfw_error *err)
+{
+	struct ibv_async_event event;
+	char name[IBV_SYSFS_NAME_MAX + 16];
+
+	while (!ibv_get_async_event(r->context, &event)) {
+		hear(r, &event);
+		ibv_ack_async_event(&event);
+	}
+	verbs_rail_name(r, name, sizeof(name));
+	if (*r->fatal)
+		return pfw_error_set(err, EIO, "the RDMA device says of %s: %s "
+				     "(dmesg may say why)", name, r->fatal);
+	if (r->down_since && pfw_now() - r->down_since > DOWN_NS)
+		return pfw_error_set(err, ENETDOWN, "%s has been down for more than "
+				     "%llu s: cable, switch or ip link set down?",
+				     name, DOWN_NS / PFW_S);
+	return 0;
+}

@@ -1,0 +1,379 @@
+#include "flow.h"
+
+#include "base/clock.h"
+#include "complete.h"
+#include "fault.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Up to here payload and header go in one write. Above, the immediate is apart:
+ * adaptive routing does not take writes that carry one. */
+#define SMALL_BYTES 8192u
+/* Each lane of a message that is spread gets at least so much. */
+#define PIECE_BYTES (128u << 10)
+#define PIECE_UNIT 4096u
+#define DRAIN_NS (2 * PFW_S)
+
+int verbs_flow_init(struct verbs_channel *c, struct pfw_error *err)
+{
+	uint32_t ring = 1;
+
+	while (ring < c->n_slots)
+		ring *= 2;
+	c->mask = ring - 1;
+	c->slot = calloc(c->n_slots, sizeof(*c->slot));
+	c->order = calloc(ring, sizeof(*c->order));
+	c->owed = calloc(ring, sizeof(*c->owed));
+	c->wr_most = c->sending ? (uint32_t)(c->slot_bytes / c->cut + 2) : 1;
+	c->wr = calloc(c->wr_most, sizeof(*c->wr));
+	c->sge = calloc(c->wr_most, sizeof(*c->sge));
+	if (!c->slot || !c->order || !c->owed || !c->wr || !c->sge)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+void verbs_flow_free(struct verbs_channel *c)
+{
+	free(c->slot);
+	free(c->order);
+	free(c->owed);
+	free(c->wr);
+	free(c->sge);
+}
+
+static int no_slot(const struct verbs_channel *c, uint32_t slot,
+		   struct pfw_error *err)
+{
+	return pfw_error_set(err, EINVAL, "slot %u of a channel of %u", slot,
+			     c->n_slots);
+}
+
+/* Final: it has failed, or the other end has closed it; else 0. */
+static int is_over(const struct verbs_channel *c, struct pfw_error *err)
+{
+	if (c->bye)
+		return pfw_error_set(err, EPIPE, "rank %u (process %d) has closed the "
+				     "channel", verbs_peer_rank(c), c->peer.pid);
+	if (!c->broken.code)
+		return 0;
+	return pfw_error_set(err, c->broken.code, "%s", c->broken.text);
+}
+
+/* Room on every lane for what is acquired already, and for one more. */
+static bool has_room(const struct verbs_channel *c)
+{
+	for (uint32_t i = 0; i < c->n_lanes; i++)
+		if (c->lane[i].in_flight + (c->held + 1) * c->wr_most + 1 >
+		    c->lane[i].depth)
+			return false;
+	return true;
+}
+
+static bool is_free(const struct verbs_channel *c, uint32_t slot)
+{
+	const struct verbs_slot *s = &c->slot[slot];
+
+	return s->held || (!s->sent && !s->busy && has_room(c));
+}
+
+int verbs_flow_acquire(struct verbs_channel *c, uint32_t slot, struct pfw_error *err)
+{
+	int rc;
+
+	if (slot >= c->n_slots)
+		return no_slot(c, slot, err);
+	if (c->slot[slot].held)
+		return 0;
+	if (!is_free(c, slot))
+		verbs_progress(c);
+	if (!is_free(c, slot)) {
+		rc = is_over(c, err);
+		return rc ? rc : -EAGAIN;
+	}
+	c->slot[slot].held = true;
+	c->held++;
+	return 0;
+}
+
+/*
+ * Posts the first @p n of c->wr; the last is signalled if it must be, if @p slot
+ * (else PFW_NONE) is read until it is done, or when enough were not.
+ */
+static int post(struct verbs_channel *c, uint32_t lane, uint32_t n, uint32_t slot,
+		bool signal)
+{
+	struct verbs_lane *l = &c->lane[lane];
+	struct ibv_send_wr *bad, *last = &c->wr[n - 1];
+	uint32_t entries = l->unsignalled + n;
+	bool own = slot != PFW_NONE;
+	int code;
+
+	for (uint32_t i = 0; i + 1 < n; i++)
+		c->wr[i].next = &c->wr[i + 1];
+	last->next = NULL;
+	last->send_flags |= IBV_SEND_SOLICITED;
+	if (signal || own || entries >= VERBS_MODERATION) {
+		last->send_flags |= IBV_SEND_SIGNALED;
+		last->wr_id = verbs_send_id(own ? VERBS_MESSAGE : VERBS_OTHER, lane,
+					    own ? slot : 0, entries);
+		entries = 0;
+	}
+	code = ibv_post_send(l->qp, c->wr, &bad);
+	if (code)
+		return code;
+	l->in_flight += n;
+	l->unsignalled = entries;
+	if (own)
+		c->slot[slot].busy++;
+	return 0;
+}
+
+static void part(struct verbs_channel *c, uint32_t i, uint32_t lane, uint32_t slot,
+		 int64_t offset, uint64_t bytes)
+{
+	const struct verbs_lane *l = &c->lane[lane];
+
+	c->sge[i] = (struct ibv_sge){
+		.addr = (uintptr_t)(verbs_slot_at(c, slot) + offset),
+		.length = (uint32_t)bytes,
+		.lkey = c->port[l->rail].slots->lkey,
+	};
+	c->wr[i] = (struct ibv_send_wr){
+		.sg_list = &c->sge[i],
+		.num_sge = 1,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.wr.rdma.remote_addr =
+			c->peer.slots + slot * c->stride + (uint64_t)offset,
+		.wr.rdma.rkey = c->peer.lane[lane].rkey,
+	};
+}
+
+/* The last of a lane: it tells that all before it has arrived. */
+static void notice(struct verbs_channel *c, uint32_t i, uint32_t tag)
+{
+	if (c->inbox) {
+		c->wr[i].opcode = IBV_WR_SEND;
+		return;
+	}
+	c->wr[i].opcode = IBV_WR_RDMA_WRITE_WITH_IMM;
+	c->wr[i].imm_data = htonl(tag);
+}
+
+/* All in one write, inline if it fits. */
+static int send_small(struct verbs_channel *c, uint32_t lane, uint32_t slot,
+		      uint64_t bytes, uint32_t tag)
+{
+	uint64_t all = sizeof(struct verbs_header) + bytes;
+
+	part(c, 0, lane, slot, -(int64_t)sizeof(struct verbs_header), all);
+	notice(c, 0, tag);
+	if (all > c->lane[lane].max_inline)
+		return post(c, lane, 1, slot, true);
+	c->wr[0].send_flags = IBV_SEND_INLINE;
+	return post(c, lane, 1, PFW_NONE, false);
+}
+
+/* Bytes @p from to @p to on one lane, and the header behind them. */
+static int send_part(struct verbs_channel *c, uint32_t lane, uint32_t slot,
+		     uint64_t from, uint64_t to, uint32_t tag)
+{
+	uint32_t n = 0;
+
+	for (uint64_t at = from; at < to; at += c->cut)
+		part(c, n++, lane, slot, (int64_t)at,
+		     to - at < c->cut ? to - at : c->cut);
+	part(c, n, lane, slot, -(int64_t)sizeof(struct verbs_header),
+	     sizeof(struct verbs_header));
+	notice(c, n++, tag);
+	return post(c, lane, n, slot, true);
+}
+
+static uint32_t spread(const struct verbs_channel *c, uint64_t bytes)
+{
+	uint64_t lanes = bytes / PIECE_BYTES;
+
+	return lanes < 1 ? 1 : lanes < c->n_lanes ? (uint32_t)lanes : c->n_lanes;
+}
+
+static int send_over(struct verbs_channel *c, uint32_t slot,
+		     const struct verbs_header *h)
+{
+	uint32_t first = (uint32_t)(h->message % c->n_lanes);
+	uint64_t piece = (h->bytes / h->lanes + PIECE_UNIT - 1) / PIECE_UNIT *
+			 PIECE_UNIT;
+	int code = 0;
+
+	if (!c->inbox && h->bytes + sizeof(*h) <= SMALL_BYTES)
+		return send_small(c, first, slot, h->bytes, h->tag);
+	for (uint32_t i = 0; !code && i < h->lanes; i++) {
+		uint64_t from = i * piece < h->bytes ? i * piece : h->bytes;
+		uint64_t to = i + 1 < h->lanes && from + piece < h->bytes ?
+				      from + piece : h->bytes;
+
+		code = send_part(c, (first + i) % c->n_lanes, slot, from, to, h->tag);
+	}
+	return code;
+}
+
+int verbs_flow_send(struct verbs_channel *c, uint32_t slot, uint64_t bytes,
+		    const struct pfw_message_id *id, struct pfw_error *err)
+{
+	struct verbs_header h = { .message = c->next, .bytes = bytes };
+	struct verbs_slot *s;
+	int code;
+
+	if (slot >= c->n_slots)
+		return no_slot(c, slot, err);
+	s = &c->slot[slot];
+	if (!s->held)
+		return pfw_error_set(err, EINVAL, "slot %u is sent, but was not "
+				     "acquired", slot);
+	if (bytes > c->slot_bytes)
+		return pfw_error_set(err, EMSGSIZE, "a message of %llu bytes in slots "
+				     "of %llu", (unsigned long long)bytes,
+				     (unsigned long long)c->slot_bytes);
+	code = is_over(c, err);
+	if (code)
+		return code;
+	h.tag = verbs_tag(slot, s->generation);
+	h.lanes = spread(c, bytes);
+	h.id = *id;
+	memcpy(verbs_slot_at(c, slot) - sizeof(h), &h, sizeof(h));
+	s->held = false;
+	s->sent = true;
+	s->generation++;
+	c->held--;
+	code = send_over(c, slot, &h);
+	if (code) {
+		verbs_cannot_post(c, "a message", code);
+		return is_over(c, err);
+	}
+	c->next++;
+	c->bytes += bytes;
+	return 0;
+}
+
+int verbs_flow_recv(struct verbs_channel *c, uint32_t *slot, uint64_t *bytes,
+		    struct pfw_message_id *id, struct pfw_error *err)
+{
+	uint32_t *place = &c->order[c->next & c->mask];
+	struct verbs_slot *s;
+	int rc;
+
+	if (!*place)
+		verbs_progress(c);
+	/* What came before the end counts. */
+	if (!*place) {
+		rc = is_over(c, err);
+		return rc ? rc : -EAGAIN;
+	}
+	s = &c->slot[*place - 1];
+	*slot = *place - 1;
+	*bytes = s->bytes;
+	*id = s->id;
+	s->held = true;
+	*place = 0;
+	c->next++;
+	c->bytes += s->bytes;
+	return 0;
+}
+
+/* A SEND of a tag alone.  ENOMEM: no room now. */
+static int post_tag(struct verbs_channel *c, uint32_t lane, uint32_t tag, bool last)
+{
+	struct verbs_lane *l = &c->lane[lane];
+	uint32_t body[2] = { tag, 0 };
+
+	if (l->in_flight + (last ? 1 : 2) > l->depth)
+		return ENOMEM;
+	c->wr[0] = (struct ibv_send_wr){ .opcode = IBV_WR_SEND_WITH_IMM,
+					 .imm_data = htonl(tag) };
+	if (c->inbox) {
+		c->sge[0] = (struct ibv_sge){ .addr = (uintptr_t)body,
+					      .length = sizeof(body) };
+		c->wr[0] = (struct ibv_send_wr){ .opcode = IBV_WR_SEND,
+						 .sg_list = c->sge,
+						 .num_sge = 1,
+						 .send_flags = IBV_SEND_INLINE };
+	}
+	return post(c, lane, 1, PFW_NONE, last);
+}
+
+static int post_credit(struct verbs_channel *c, uint32_t slot)
+{
+	return post_tag(c, slot % c->n_lanes,
+			verbs_tag(slot, c->slot[slot].generation - 1), false);
+}
+
+void verbs_pay(struct verbs_channel *c)
+{
+	while (c->n_owed && !c->broken.code && !c->bye) {
+		int code = post_credit(c, c->owed[c->owed_first]);
+
+		if (code == ENOMEM)
+			return;
+		if (code)
+			verbs_cannot_post(c, "a credit", code);
+		c->owed_first = (c->owed_first + 1) & c->mask;
+		c->n_owed--;
+	}
+}
+
+int verbs_flow_release(struct verbs_channel *c, uint32_t slot,
+		       struct pfw_error *err)
+{
+	if (slot >= c->n_slots)
+		return no_slot(c, slot, err);
+	if (!c->slot[slot].held)
+		return pfw_error_set(err, EINVAL, "slot %u is released, but holds no "
+				     "message", slot);
+	c->slot[slot].held = false;
+	/* One for each slot at most, so there is a place. */
+	c->owed[(c->owed_first + c->n_owed++) & c->mask] = slot;
+	if (c->n_owed > 1 || c->lane[slot % c->n_lanes].in_flight > VERBS_MODERATION)
+		verbs_progress(c);
+	verbs_pay(c);
+	/* Nobody waits for it at an end that is closed. */
+	return c->bye ? 0 : is_over(c, err);
+}
+
+bool verbs_flow_ready(const struct verbs_channel *c, uint32_t slot)
+{
+	return c->sending ? is_free(c, slot) : c->order[c->next & c->mask] != 0;
+}
+
+bool verbs_flow_needs_own(const struct verbs_channel *c, uint32_t slot)
+{
+	return c->n_owed || (c->sending && !c->slot[slot].sent);
+}
+
+static bool is_quiet(const struct verbs_channel *c)
+{
+	for (uint32_t i = 0; i < c->n_lanes; i++)
+		if (c->lane[i].in_flight)
+			return false;
+	return !c->n_owed;
+}
+
+void verbs_flow_drain(struct verbs_channel *c)
+{
+	const struct timespec pause = { .tv_nsec = 20000 };
+	uint64_t end = pfw_now() + DRAIN_NS;
+	bool said = false;
+
+	while (!c->broken.code && !c->bye && pfw_now() < end &&
+	       verbs_alive(c->call.socket)) {
+		verbs_progress(c);
+		if (!c->n_owed && !said) {
+			said = true;
+			for (uint32_t i = 0; said && i < c->n_lanes; i++)
+				said = !post_tag(c, i, VERBS_BYE, true);
+		} else if (said && is_quiet(c)) {
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}

@@ -1,0 +1,31 @@
+/*
+ * flow.h: messages and credits.
+ */
+#ifndef VERBS_FLOW_H
+#define VERBS_FLOW_H
+
+#include "channel.h"
+
+int verbs_flow_init(struct verbs_channel *c, struct pfw_error *err);
+void verbs_flow_free(struct verbs_channel *c);
+
+/** The data plane of pipefw/transport.h. */
+int verbs_flow_acquire(struct verbs_channel *c, uint32_t slot, struct pfw_error *err);
+int verbs_flow_send(struct verbs_channel *c, uint32_t slot, uint64_t bytes,
+		    const struct pfw_message_id *id, struct pfw_error *err);
+int verbs_flow_recv(struct verbs_channel *c, uint32_t *slot, uint64_t *bytes,
+		    struct pfw_message_id *id, struct pfw_error *err);
+int verbs_flow_release(struct verbs_channel *c, uint32_t slot,
+		       struct pfw_error *err);
+
+/** Is there what a wait is for: that slot, or at a receiver a message? */
+bool verbs_flow_ready(const struct verbs_channel *c, uint32_t slot);
+/** Would only a completion of its own make it ready? */
+bool verbs_flow_needs_own(const struct verbs_channel *c, uint32_t slot);
+
+/** Sends the credits that found no room. */
+void verbs_pay(struct verbs_channel *c);
+/** Says good-bye, and waits a little until all that was sent has arrived. */
+void verbs_flow_drain(struct verbs_channel *c);
+
+#endif

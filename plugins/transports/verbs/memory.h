@@ -1,0 +1,18 @@
+/*
+ * memory.h: the slots of a channel, and who may write them.
+ *
+ * Only the slots of a receiver may be written from outside, nothing may be read.
+ */
+#ifndef VERBS_MEMORY_H
+#define VERBS_MEMORY_H
+
+#include "channel.h"
+
+int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err);
+void verbs_memory_free(struct verbs_channel *c);
+
+/** With every rail; the protection domains are there. */
+int verbs_memory_register(struct verbs_channel *c, struct pfw_error *err);
+void verbs_memory_deregister(struct verbs_channel *c);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * wire.h: what two ranks tell each other, over TCP before they share memory and
+ * over the queue pairs with each message.
+ *
+ * The address of a rank goes through the boot.  It carries a secret of that
+ * rank's own; who calls must know it, and proves it in the first bytes.
+ */
+#ifndef VERBS_WIRE_H
+#define VERBS_WIRE_H
+
+#include "device.h"
+
+#include <netinet/in.h>
+
+#define VERBS_MAGIC 0x736272652d776970u /* also tells the endianness */
+#define VERBS_VERSION 1u
+#define VERBS_LANES 16u
+#define VERBS_IPS 4u
+#define VERBS_HOST_BYTES 48u
+#define VERBS_SECRET_BYTES 16u
+
+/* What a struct pfw_address holds. */
+struct verbs_address {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t n_rails;
+	unsigned char secret[VERBS_SECRET_BYTES];
+	char host[VERBS_HOST_BYTES]; /* equal: the loopback reaches it */
+	uint16_t tcp_port;
+	uint16_t n_ips;
+	struct in6_addr ip[VERBS_IPS];
+	struct {
+		uint32_t max_msg; /* bytes of one work request */
+		uint32_t n_gids;
+		uint8_t type[VERBS_GIDS]; /* enum ibv_gid_type */
+		uint8_t link_layer;
+		unsigned char gid[VERBS_GIDS][16];
+	} rail[VERBS_RAILS];
+};
+
+_Static_assert(sizeof(struct verbs_address) <=
+	       sizeof(((struct pfw_address *)0)->bytes), "it must fit");
+
+/* One end of one queue pair. */
+struct verbs_lane_hello {
+	uint32_t qpn, psn;
+	uint32_t rkey;     /* of the receiver's slots */
+	uint32_t mtu;      /* enum ibv_mtu */
+	uint16_t lid;
+	uint8_t link_layer;
+	uint8_t port;
+	unsigned char gid[16];      /* this end's */
+	unsigned char peer_gid[16]; /* the other end's, as the caller chose it */
+	char device[32];
+};
+
+/* The caller's first words, and the answer. */
+struct verbs_hello {
+	uint64_t magic;
+	uint32_t version;
+	int32_t code; /* positive errno: refused, and `text` says why */
+	unsigned char secret[VERBS_SECRET_BYTES]; /* of who is spoken to */
+	uint64_t job;
+	uint64_t slot_bytes;
+	uint64_t slots; /* address of slot 0 at the receiver */
+	uint32_t from, to, kind, n_slots;
+	uint32_t n_lanes, by_send;
+	int32_t pid;
+	char host[VERBS_HOST_BYTES];
+	char text[252];
+	struct verbs_lane_hello lane[VERBS_LANES];
+};
+
+/*
+ * Goes with each message: lies in front of its slot, or comes as a SEND.  The
+ * first member is what an immediate carries.
+ */
+struct verbs_header {
+	uint32_t tag;
+	uint32_t lanes;    /* over how many the message is spread */
+	uint64_t message;  /* counts from 0 for the life of the channel */
+	uint64_t bytes;
+	struct pfw_message_id id;
+	uint64_t reserved;
+};
+
+_Static_assert(sizeof(struct verbs_header) == PFW_ALIGN, "slots stay aligned");
+
+/*
+ * A tag: slot and generation, the number of messages that the slot has had
+ * before.  It says all that there is to say, so that the order in which
+ * completions come does not matter.
+ */
+#define VERBS_MAX_SLOTS 4096u
+#define VERBS_BYE 0x80000000u
+
+static inline uint32_t verbs_tag(uint32_t slot, uint64_t generation)
+{
+	return slot << 16 | ((uint32_t)generation & 0xffffu);
+}
+
+static inline uint32_t verbs_tag_slot(uint32_t tag)
+{
+	return tag >> 16;
+}
+
+#endif
