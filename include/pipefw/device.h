@@ -163,7 +163,7 @@ struct pfw_device_props {
 	uint32_t graphs;    /**< 1: calls may be recorded and replayed */
 	uint32_t reserved;
 	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS
-				 0.3.21, 1 thread"; equal words, equal bits */
+				 0.3.21"; equal words, equal bits */
 };
 
 /** How a rank opens its device. */
@@ -173,6 +173,8 @@ struct pfw_device_info {
 	uint32_t dtype;   /**< policy: PFW_F32 or PFW_BF16 */
 	uint32_t threads; /**< cores this rank may use, >= 1 */
 	uint32_t index;   /**< which card of this host */
+	uint64_t spin_ns; /**< how long a thread may look for work before it
+			       sleeps; 0: cores are shared */
 };
 
 #define PFW_COPY_IN 1u  /**< host to device */

@@ -153,6 +153,6 @@ int cpu_choose(const struct pfw_device_info *info,
 		*kernels = isas[i].bf16;
 	else
 		*kernels = blas ? &isas[i].isa->blas : &isas[i].isa->own;
-	snprintf(path, path_len, "%s, %s, 1 thread", isas[i].name, words);
+	snprintf(path, path_len, "%s, %s", isas[i].name, words);
 	return 0;
 }

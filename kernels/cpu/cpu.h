@@ -6,9 +6,7 @@
 
 #include <pipefw/device.h>
 
-/** Floats of scratch that each queue has for panels and tiles; what no kernel
- *  touches takes no memory. */
-#define CPU_SCRATCH ((size_t)1 << 22)
+#include "pool.h"
 
 /** The kernels of one instruction set, by policy and by who multiplies. */
 struct cpu_isa {
@@ -28,13 +26,38 @@ extern const struct pfw_kernels cpu_amx_kernels;
 
 struct cpu_device {
 	const struct pfw_kernels *kernels;
+	uint32_t threads;
+	uint64_t spin_ns;
 };
 
 /** What a kernel is given as its queue. */
 struct cpu_queue {
 	struct cpu_device *device;
-	float *scratch; /**< CPU_SCRATCH floats, aligned to PFW_ALIGN */
+	struct cpu_pool *pool;
+	float *shared; /**< CPU_SCRATCH floats that all its threads see */
 };
+
+/** cpu_pool_each() on the threads of a queue. */
+static inline void cpu_each(void *queue, size_t n, size_t grain, cpu_body *body,
+			    const void *context)
+{
+	cpu_pool_each(((struct cpu_queue *)queue)->pool, n, grain, body,
+		      context);
+}
+
+static inline size_t cpu_threads(void *queue)
+{
+	return cpu_pool_threads(((struct cpu_queue *)queue)->pool);
+}
+
+/** Columns, of @p n of a sum over rows, that go together: one strip for each
+ *  thread, in whole cache lines. */
+static inline size_t cpu_columns(void *queue, size_t n)
+{
+	size_t threads = cpu_threads(queue);
+
+	return ((n + threads - 1) / threads + 15) / 16 * 16;
+}
 
 /**
  * Picks the kernels for this machine, or those PIPEFW_CPU and PIPEFW_BLAS ask

@@ -1,6 +1,6 @@
 /*
  * The cpu device: memory is the process's own, every call is done when it
- * returns, so a queue is just the scratch of the thread that uses it.
+ * returns, so a queue is just threads and their scratch.
  */
 #include "cpu.h"
 
@@ -29,6 +29,8 @@ static int device_open(const struct pfw_values *opt,
 		free(dev);
 		return r;
 	}
+	dev->threads = info->threads ? info->threads : 1;
+	dev->spin_ns = info->spin_ns;
 	p.memory = PFW_MEM_HOST;
 	p.act_dtype = PFW_F32;
 	*props = p;
@@ -67,18 +69,47 @@ static void device_free(void *device, void *ptr)
 	free(ptr);
 }
 
+/* Denormal numbers cost some CPUs a hundred cycles each, and mean nothing
+ * here: they are taken for, and rounded to, zero. */
+static int enter_thread(void *device, struct pfw_error *err)
+{
+	(void)device;
+	(void)err;
+#if defined(__SSE__)
+	_mm_setcsr(_mm_getcsr() | 0x8040); /* FTZ, DAZ */
+#elif defined(__aarch64__)
+	uint64_t fpcr;
+
+	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+	__asm__ volatile("msr fpcr, %0" : : "r"(fpcr | (1u << 24))); /* FZ */
+#endif
+	return 0;
+}
+
+static int enter_worker(void *device)
+{
+	return enter_thread(device, NULL);
+}
+
 static int queue_open(void *device, void **queue, struct pfw_error *err)
 {
+	struct cpu_device *dev = device;
+	const struct cpu_pool_info info = {
+		.threads = dev->threads, .spin_ns = dev->spin_ns,
+		.enter = enter_worker, .context = dev,
+	};
 	struct cpu_queue *q = calloc(1, sizeof(*q));
-	void *scratch;
+	int r;
 
-	if (!q || posix_memalign(&scratch, PFW_ALIGN,
-				 CPU_SCRATCH * sizeof(float))) {
-		free(q);
+	if (!q)
 		return pfw_error_set(err, ENOMEM, "no memory for a queue");
+	q->device = dev;
+	r = cpu_pool_open(&info, &q->pool, err);
+	if (r) {
+		free(q);
+		return r;
 	}
-	q->device = device;
-	q->scratch = scratch;
+	q->shared = cpu_pool_shared(q->pool);
 	*queue = q;
 	return 0;
 }
@@ -89,7 +120,7 @@ static void queue_close(void *queue)
 
 	if (!q)
 		return;
-	free(q->scratch);
+	cpu_pool_close(q->pool);
 	free(q);
 }
 
@@ -116,23 +147,6 @@ static int queue_sync(void *queue, struct pfw_error *err)
 {
 	(void)queue;
 	(void)err;
-	return 0;
-}
-
-/* Denormal numbers cost some CPUs a hundred cycles each, and mean nothing
- * here: they are taken for, and rounded to, zero. */
-static int enter_thread(void *device, struct pfw_error *err)
-{
-	(void)device;
-	(void)err;
-#if defined(__SSE__)
-	_mm_setcsr(_mm_getcsr() | 0x8040); /* FTZ, DAZ */
-#elif defined(__aarch64__)
-	uint64_t fpcr;
-
-	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-	__asm__ volatile("msr fpcr, %0" : : "r"(fpcr | (1u << 24))); /* FZ */
-#endif
 	return 0;
 }
 

@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 	if (pfw_registry_open(NULL, &registry, &err) ||
 	    pfw_registry_get(registry, PFW_KIND_STAGE, "gpt2", &gpt2, &err))
 		return fail("gpt2", &err);
-	n = subjects_open(registry, subjects);
+	n = subjects_open(registry, 2, subjects);
 	on = &subjects[n > 1]; /* cpu with fp32 where it is built */
 	if (argc > 3 && !strcmp(argv[1], "new"))
 		rc = make_new(gpt2, on, argc - 2, argv + 2);

@@ -9,38 +9,61 @@
 
 static const char suffix[] = "-device.so";
 
-static int open_one(struct path *p, const struct pfw_device_ops *ops,
-		    uint32_t dtype, const char *name)
+/* One of them; the even numbers of threads look for work before they sleep. */
+static int open_with(struct path *p, uint32_t threads, void **device,
+		     void **queue, struct pfw_error *err)
 {
-	struct pfw_device_info info = { .size = sizeof(info), .dtype = dtype,
-					.threads = 1 };
-	struct pfw_error err = { 0 };
+	struct pfw_device_info info = { .size = sizeof(info),
+					.dtype = p->policy, .threads = threads,
+					.spin_ns = threads % 2 ? 0 : 20000 };
+	int r = p->ops->open(NULL, &info, device, &p->props, err);
 
-	p->ops = ops;
-	p->policy = dtype;
-	if (ops->open(NULL, &info, &p->device, &p->props, &err)) {
-		printf("left out: %s: %s\n", name, err.text);
-		return 0;
-	}
-	if (ops->enter_thread && ops->enter_thread(p->device, &err)) {
-		printf("left out: %s: %s\n", name, err.text);
-		ops->close(p->device);
-		return 0;
-	}
-	p->k = ops->kernels(p->device);
-	if (ops->open_queue(p->device, &p->queue, &err)) {
-		ops->close(p->device);
-		return 0;
-	}
-	snprintf(p->label, sizeof(p->label), "%s %s: %s", name,
-		 pfw_dtype_name(dtype), p->props.path);
-	return 1;
+	if (r)
+		return r;
+	if (p->ops->enter_thread)
+		r = p->ops->enter_thread(*device, err);
+	if (!r)
+		r = p->ops->open_queue(*device, queue, err);
+	if (r)
+		p->ops->close(*device);
+	return r;
 }
 
 static void close_one(struct path *p)
 {
+	for (uint32_t t = 2; t <= MOST_THREADS; t++) {
+		if (!p->wide_queue[t])
+			continue;
+		p->ops->close_queue(p->wide_queue[t]);
+		p->ops->close(p->wide_device[t]);
+	}
 	p->ops->close_queue(p->queue);
 	p->ops->close(p->device);
+}
+
+static int open_one(struct path *p, const struct pfw_device_ops *ops,
+		    uint32_t dtype, const char *name)
+{
+	struct pfw_error err = { 0 };
+	int r;
+
+	*p = (struct path){ .ops = ops, .policy = dtype };
+	r = open_with(p, 1, &p->device, &p->queue, &err);
+	if (r) {
+		printf("left out: %s: %s\n", name, err.text);
+		return 0;
+	}
+	for (uint32_t t = 2; !r && t <= MOST_THREADS; t++)
+		r = open_with(p, t, &p->wide_device[t], &p->wide_queue[t],
+			      &err);
+	if (r) {
+		printf("%s: %s\n", name, err.text);
+		exit(99);
+	}
+	p->k = ops->kernels(p->device);
+	snprintf(p->label, sizeof(p->label), "%s %s: %s", name,
+		 pfw_dtype_name(dtype), p->props.path);
+	return 1;
 }
 
 /* Equal words, equal bits: once is enough. */

@@ -11,11 +11,15 @@
 #include <pipefw/device.h>
 #include <stddef.h>
 
+#define MOST_THREADS 5
+
 /** One opened device on one of its paths. */
 struct path {
 	char label[256];
 	const struct pfw_device_ops *ops;
 	void *device, *queue;
+	/** [threads] the same with more of them, from 2 on. */
+	void *wide_device[MOST_THREADS + 1], *wide_queue[MOST_THREADS + 1];
 	struct pfw_device_props props;
 	uint32_t policy; /**< the dtype it was opened for */
 	const struct pfw_kernels *k;
@@ -102,5 +106,6 @@ void check_classifier(struct path *p);
 void check_attention(struct path *p);
 void check_update(struct path *p);
 void check_peak(struct path *p);
+void check_threads(struct path *p);
 
 #endif

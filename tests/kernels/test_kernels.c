@@ -29,6 +29,7 @@ EACH_PATH(check_classifier)
 EACH_PATH(check_attention)
 EACH_PATH(check_update)
 EACH_PATH(check_peak)
+EACH_PATH(check_threads)
 
 static void some_path(void)
 {
@@ -48,6 +49,7 @@ static const struct unit_test tests[] = {
 	{ "attention", run_check_attention },
 	{ "adamw, sums, copies", run_check_update },
 	{ "peak", run_check_peak },
+	{ "any number of threads", run_check_threads },
 };
 
 int main(void)

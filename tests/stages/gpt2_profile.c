@@ -3,7 +3,7 @@
  *
  *   make tests/stages/gpt2_profile
  *   ./run tests/stages/gpt2_profile [BATCH SEQ LAYERS HEADS HIDDEN VOCAB STEPS
- *                                    [bf16]]
+ *                                    fp32|bf16 THREADS]
  *
  * A step is one micro-batch forward and backward, without the update.  Best of
  * STEPS; a stage is nothing but kernel calls, so their sum is the step.
@@ -214,7 +214,7 @@ static void print_lines(uint32_t tokens)
 
 int main(int argc, char **argv)
 {
-	uint32_t v[] = { 4, 256, 4, 4, 256, 4096, 5 };
+	uint32_t v[] = { 4, 256, 4, 4, 256, 4096, 5 }, threads = 1;
 	char text[5][32];
 	struct rig_setup setup = { .stages = 1 };
 	struct pfw_registry *registry;
@@ -239,9 +239,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
-	if (subjects_open(registry, subjects) < MAX_SUBJECTS)
+	if (argc > 9)
+		threads = (uint32_t)strtoul(argv[9], NULL, 10);
+	if (subjects_open(registry, threads, subjects) < MAX_SUBJECTS)
 		return 1;
-	if (argc > 8)
+	if (argc > 8 && !strcmp(argv[8], "bf16"))
 		cpu = &subjects[2];
 	printf("%s\n", cpu->device.props.path);
 	inner = cpu->device.kernels;

@@ -35,7 +35,7 @@ static void open_all(void)
 	CU_ASSERT_EQUAL_FATAL(pfw_registry_open(NULL, &registry, &err), 0);
 	CU_ASSERT_EQUAL_FATAL(pfw_registry_get(registry, PFW_KIND_STAGE, "gpt2",
 					       &gpt2, &err), 0);
-	n_subjects = subjects_open(registry, subjects);
+	n_subjects = subjects_open(registry, 2, subjects);
 	rig_tokens(tokens, TOKENS, VOCAB, 1);
 	rig_tokens(targets, TOKENS, VOCAB, 2);
 }

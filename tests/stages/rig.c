@@ -20,10 +20,12 @@
 	} while (0)
 
 static void open_cpu(struct subject *s, const struct pfw_loaded *cpu,
-		     const char *name, uint32_t dtype)
+		     const char *name, uint32_t dtype, uint32_t threads)
 {
 	const struct pfw_device_info info = { .size = sizeof(info),
-					      .dtype = dtype, .threads = 1 };
+					      .dtype = dtype,
+					      .threads = threads,
+					      .spin_ns = 20000 };
 	struct pfw_values *values;
 
 	s->name = name;
@@ -41,7 +43,7 @@ static void open_cpu(struct subject *s, const struct pfw_loaded *cpu,
 	s->device.kernels = s->ops->kernels(s->object);
 }
 
-uint32_t subjects_open(struct pfw_registry *reg,
+uint32_t subjects_open(struct pfw_registry *reg, uint32_t threads,
 		       struct subject out[MAX_SUBJECTS])
 {
 	const struct pfw_loaded *cpu;
@@ -57,8 +59,8 @@ uint32_t subjects_open(struct pfw_registry *reg,
 		MUST(rc == -ENOENT);
 		return 1;
 	}
-	open_cpu(&out[1], cpu, "cpu", PFW_F32);
-	open_cpu(&out[2], cpu, "cpu bf16", PFW_BF16);
+	open_cpu(&out[1], cpu, "cpu", PFW_F32, threads);
+	open_cpu(&out[2], cpu, "cpu bf16", PFW_BF16, threads);
 	return MAX_SUBJECTS;
 }
 

@@ -21,8 +21,8 @@ struct subject {
 #define MAX_SUBJECTS 3
 
 /** "plain" always; where the cpu device is built, it with fp32 and then with
- *  bf16.  Gives their number. */
-uint32_t subjects_open(struct pfw_registry *reg,
+ *  bf16, on so many threads.  Gives their number. */
+uint32_t subjects_open(struct pfw_registry *reg, uint32_t threads,
 		       struct subject out[MAX_SUBJECTS]);
 void subjects_close(struct subject *s, uint32_t n);
 

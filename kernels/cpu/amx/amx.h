@@ -39,6 +39,10 @@ struct amx_source {
 /** blocks(n) * blocks(k) * STEP elements. */
 void amx_pack_a(bf16 *dst, const struct amx_source *s);
 void amx_pack_b(bf16 *dst, const struct amx_source *s);
+typedef void amx_pack_fn(bf16 *dst, const struct amx_source *s);
+/** The same by all threads of a queue. */
+void amx_pack_all(void *queue, bf16 *dst, const struct amx_source *s,
+		  amx_pack_fn *how);
 
 /** Part of C: a block's place, and how much of it is there. */
 struct amx_place {

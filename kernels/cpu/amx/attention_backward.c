@@ -247,21 +247,24 @@ static void one_head(const struct head *h, struct work *w)
 	store_rows(&j, h->grad_v, j.dv);
 }
 
+static void some_heads(const void *context, size_t first, size_t end,
+		       float *scratch)
+{
+	const struct pfw_attention *a = context;
+
+	tiles_configure();
+	for (size_t i = first; i < end; i++) {
+		struct head h = head_at(a, i / a->heads, i % a->heads);
+
+		one_head(&h, (struct work *)scratch);
+	}
+	_tile_release();
+}
+
 void amx_attention_backward(void *queue, const struct pfw_attention *a)
 {
-	struct cpu_queue *q = queue;
-	struct work *w = (struct work *)q->scratch;
-
-	if (scratch_bytes(blocks(a->head_size), blocks(a->seq)) > AMX_SCRATCH) {
+	if (scratch_bytes(blocks(a->head_size), blocks(a->seq)) > AMX_SCRATCH)
 		ISA(attention_backward)(queue, a);
-		return;
-	}
-	tiles_configure();
-	for (size_t b = 0; b < a->batch; b++)
-		for (size_t i = 0; i < a->heads; i++) {
-			struct head h = head_at(a, b, i);
-
-			one_head(&h, w);
-		}
-	_tile_release();
+	else
+		cpu_each(queue, (size_t)a->batch * a->heads, 1, some_heads, a);
 }

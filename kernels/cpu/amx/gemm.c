@@ -1,10 +1,11 @@
 /*
  * GEMM on tiles.
  *
- * A chunk of A is packed to stay in the second-level cache; the columns of B
- * pass by it once, block by block.  Weights come packed (once per optimizer
- * step); what is not a weight is packed here.  (Going over k in passes that
- * keep a part of B in the first-level cache was tried, and changed nothing.)
+ * A thread packs a chunk of its rows of A to stay in its second-level cache; the
+ * columns of B pass by it once, block by block.  Weights come packed (once per
+ * optimizer step); what is not a weight is packed here, once for all threads.
+ * (Going over k in passes that keep a part of B in the first-level cache was
+ * tried, and changed nothing.)
  *
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
@@ -16,18 +17,29 @@
 #define B_CHUNK ((size_t)1024 * 1024)
 #define M_CHUNK 512                    /* most rows of C at a time */
 
-struct scratch {
-	bf16 a[A_CHUNK];
+/* Of all threads. */
+struct shared {
 	bf16 b[B_CHUNK];
+};
+
+/* A thread's own. */
+struct own {
+	bf16 a[A_CHUNK];
+	bf16 b[K_PART * BLOCK]; /* for block_by_block() */
 	float sums[BLOCK * BLOCK];
 };
 
-/* One part of k of a product, and the rows of A now packed. */
+/* One part of k of a product, and how C is parted. */
 struct part {
+	void *queue;
 	const struct pfw_gemm *g;
-	struct scratch *w;
-	size_t k0, k, m0, m;
+	size_t k0, k;
 	uint32_t steps; /* for amx_finish */
+	/* Columns of C that are worked on, and B for them, packed: */
+	size_t col, n;
+	const bf16 *b;
+	size_t stride;           /* elements from one block to the next */
+	size_t rows, cols, wide; /* blocks of one piece; pieces side by side */
 };
 
 static size_t least(size_t a, size_t b)
@@ -41,64 +53,99 @@ static size_t chunk(size_t elements, size_t k)
 	return elements / (blocks(k) * BLOCK) / BLOCK * BLOCK;
 }
 
-/* The packed rows by one block of columns from @p col, packed at @p b. */
-static void columns(const struct part *p, const bf16 *b, size_t col)
-{
-	const size_t kt = blocks(p->k);
-
-	for (size_t i = 0; i < blocks(p->m); i++) {
-		struct amx_place at = {
-			.row = p->m0 + i * BLOCK, .col = col,
-			.rows = least(BLOCK, p->m - i * BLOCK),
-			.cols = least(BLOCK, p->g->n - col),
-		};
-
-		tiles_multiply(p->w->a + i * kt * STEP, b, kt, p->w->sums, 1);
-		amx_finish(p->g, &at, p->steps, p->w->sums);
-	}
-}
-
-static void pack_a(const struct part *p)
+static struct amx_source source_a(const struct part *p, size_t row, size_t n)
 {
 	const struct pfw_gemm *g = p->g;
 	const int across = g->kind == PFW_GEMM_TN;
 	const size_t ld = across ? g->m : g->k;
-	struct amx_source s = {
-		.x = (const float *)g->a + (across ? p->k0 * ld + p->m0
-						   : p->m0 * ld + p->k0),
-		.ld = ld, .n = p->m, .k = p->k, .k_contiguous = !across,
-	};
 
-	amx_pack_a(p->w->a, &s);
+	return (struct amx_source){
+		.x = (const float *)g->a + (across ? p->k0 * ld + row
+						   : row * ld + p->k0),
+		.ld = ld, .n = n, .k = p->k, .k_contiguous = !across,
+	};
 }
 
-static void pack_b(const struct part *p, size_t col, size_t n)
+static struct amx_source source_b(const struct part *p, size_t col, size_t n)
 {
 	const struct pfw_gemm *g = p->g;
 	const int along = g->kind == PFW_GEMM_NT;
 	const size_t ld = along ? g->k : g->n;
-	struct amx_source s = {
+
+	return (struct amx_source){
 		.x = (const float *)g->b + (along ? col * ld + p->k0
 						  : p->k0 * ld + col),
 		.ld = ld, .n = n, .k = p->k, .k_contiguous = along,
 	};
-
-	amx_pack_b(p->w->b, &s);
 }
 
-/* All rows of C by columns [col, col + n), packed at @p b, one block's
- * @p stride elements after the other's. */
-static void all_rows(struct part *p, const bf16 *b, size_t stride, size_t col,
-		     size_t n)
+/* @p m packed rows from @p row on by block @p j of the columns. */
+static void column(const struct part *p, size_t row, size_t m, size_t j,
+		   struct own *own)
+{
+	const size_t kt = blocks(p->k);
+	const bf16 *b = p->b + j * p->stride;
+	struct amx_place at = { .col = p->col + j * BLOCK };
+
+	at.cols = least(BLOCK, p->g->n - at.col);
+	for (size_t i = 0; i < m; i += BLOCK) {
+		at.row = row + i;
+		at.rows = least(BLOCK, m - i);
+		tiles_multiply(own->a + i / BLOCK * kt * STEP, b, kt, own->sums,
+			       1);
+		amx_finish(p->g, &at, p->steps, own->sums);
+	}
+}
+
+/* Rows [row, end) by blocks [left, right) of the columns. */
+static void piece(const struct part *p, size_t row, size_t end, size_t left,
+		  size_t right, struct own *own)
 {
 	const size_t most = least(M_CHUNK, chunk(A_CHUNK, p->k));
 
-	for (p->m0 = 0; p->m0 < p->g->m; p->m0 += most) {
-		p->m = least(most, p->g->m - p->m0);
-		pack_a(p);
-		for (size_t j = 0; j < n; j += BLOCK)
-			columns(p, b + j / BLOCK * stride, col + j);
+	for (; row < end; row += most) {
+		size_t m = least(most, end - row);
+		struct amx_source s = source_a(p, row, m);
+
+		amx_pack_a(own->a, &s);
+		for (size_t j = left; j < right; j++)
+			column(p, row, m, j, own);
 	}
+}
+
+static void some_pieces(const void *context, size_t first, size_t end,
+			float *scratch)
+{
+	const struct part *p = context;
+
+	tiles_configure();
+	for (size_t i = first; i < end; i++) {
+		size_t row = i / p->wide * p->rows * BLOCK;
+		size_t col = i % p->wide * p->cols;
+
+		piece(p, row, least(p->g->m, row + p->rows * BLOCK), col,
+		      least(blocks(p->n), col + p->cols),
+		      (struct own *)scratch);
+	}
+	_tile_release();
+}
+
+/* Two pieces for each thread, of rows where there are enough of them: the rows
+ * of A are packed once then. */
+static void all_rows(struct part *p)
+{
+	const size_t high = blocks(p->g->m), wide = blocks(p->n);
+	size_t pieces = 2 * cpu_threads(p->queue), rows, cols;
+
+	if (pieces == 2)
+		pieces = 1;
+	rows = least(high, pieces);
+	cols = least(wide, (pieces + rows - 1) / rows);
+	p->rows = (high + rows - 1) / rows;
+	p->cols = (wide + cols - 1) / cols;
+	p->wide = (wide + p->cols - 1) / p->cols;
+	cpu_each(p->queue, (high + p->rows - 1) / p->rows * p->wide, 1,
+		 some_pieces, p);
 }
 
 /* One part of k. */
@@ -106,54 +153,71 @@ static void all_columns(struct part *p)
 {
 	const struct pfw_gemm *g = p->g;
 	const size_t most = chunk(B_CHUNK, p->k);
+	bf16 *packed = ((struct shared *)
+			((struct cpu_queue *)p->queue)->shared)->b;
 
 	if (g->b_packed) {
-		all_rows(p, (const bf16 *)g->b_packed + p->k0 / BLOCK * STEP,
-			 blocks(g->k) * STEP, 0, g->n);
+		p->b = (const bf16 *)g->b_packed + p->k0 / BLOCK * STEP;
+		p->stride = blocks(g->k) * STEP;
+		p->n = g->n;
+		all_rows(p);
 		return;
 	}
-	for (size_t col = 0; col < g->n; col += most) {
-		size_t n = least(most, g->n - col);
+	p->b = packed;
+	p->stride = blocks(p->k) * STEP;
+	for (p->col = 0; p->col < g->n; p->col += most) {
+		struct amx_source s;
 
-		pack_b(p, col, n);
-		all_rows(p, p->w->b, blocks(p->k) * STEP, col, n);
+		p->n = least(most, g->n - p->col);
+		s = source_b(p, p->col, p->n);
+		amx_pack_all(p->queue, packed, &s, amx_pack_b);
+		all_rows(p);
 	}
 }
 
-/* A long k whose parts cannot meet in C, because the epilogue needs C as it
- * was: block by block, packing A again for each. */
-static void block_by_block(struct part *p)
+/* One block of C over all parts of k, which are packed for it alone. */
+static void one_block(const struct part *whole, size_t row, size_t col,
+		      struct own *own)
 {
-	const struct pfw_gemm *g = p->g;
-	const size_t stride = blocks(g->k) * STEP;
-	float *sums = p->w->sums;
+	const struct pfw_gemm *g = whole->g;
+	const struct amx_place at = {
+		.row = row, .col = col, .rows = least(BLOCK, g->m - row),
+		.cols = least(BLOCK, g->n - col),
+	};
+	struct part p = *whole;
 
-	p->steps = g->epilogue;
-	for (p->m0 = 0; p->m0 < g->m; p->m0 += BLOCK)
-		for (size_t col = 0; col < g->n; col += BLOCK) {
-			struct amx_place at = {
-				.row = p->m0, .col = col,
-				.rows = least(BLOCK, g->m - p->m0),
-				.cols = least(BLOCK, g->n - col),
-			};
-			const bf16 *packed = g->b_packed;
+	for (p.k0 = 0; p.k0 < g->k; p.k0 += K_PART) {
+		const bf16 *b = own->b;
+		struct amx_source s;
 
-			p->m = at.rows;
-			for (p->k0 = 0; p->k0 < g->k; p->k0 += K_PART) {
-				const bf16 *b = p->w->b;
-
-				p->k = least(K_PART, g->k - p->k0);
-				pack_a(p);
-				if (packed)
-					b = packed + col / BLOCK * stride +
-					    p->k0 / BLOCK * STEP;
-				else
-					pack_b(p, col, at.cols);
-				tiles_multiply(p->w->a, b, blocks(p->k), sums,
-					       !p->k0);
-			}
-			amx_finish(g, &at, p->steps, sums);
+		p.k = least(K_PART, g->k - p.k0);
+		s = source_a(&p, row, at.rows);
+		amx_pack_a(own->a, &s);
+		if (g->b_packed) {
+			b = (const bf16 *)g->b_packed +
+			    (col / BLOCK * blocks(g->k) + p.k0 / BLOCK) * STEP;
+		} else {
+			s = source_b(&p, col, at.cols);
+			amx_pack_b(own->b, &s);
 		}
+		tiles_multiply(own->a, b, blocks(p.k), own->sums, !p.k0);
+	}
+	amx_finish(g, &at, g->epilogue, own->sums);
+}
+
+/* A long k whose parts cannot meet in C, because the epilogue needs C as it
+ * was. */
+static void block_by_block(const void *context, size_t first, size_t end,
+			   float *scratch)
+{
+	const struct part *p = context;
+	const size_t wide = blocks(p->g->n);
+
+	tiles_configure();
+	for (size_t i = first; i < end; i++)
+		one_block(p, i / wide * BLOCK, i % wide * BLOCK,
+			  (struct own *)scratch);
+	_tile_release();
 }
 
 static void run(struct part *p)
@@ -166,7 +230,8 @@ static void run(struct part *p)
 		uses_c |= PFW_EPI_RESIDUAL;
 	if (g->k > K_PART && uses_c &&
 	    ((g->epilogue & bent) || (uses_c & (uses_c - 1)))) {
-		block_by_block(p);
+		cpu_each(p->queue, blocks(g->m) * blocks(g->n), 1,
+			 block_by_block, p);
 		return;
 	}
 	for (p->k0 = 0; p->k0 < g->k; p->k0 += K_PART) {
@@ -183,14 +248,12 @@ static void run(struct part *p)
 
 void amx_gemm(void *queue, const struct pfw_gemm *g)
 {
-	const struct cpu_queue *q = queue;
-	struct part p = { .g = g, .w = (struct scratch *)q->scratch };
+	struct part p = { .queue = queue, .g = g };
 
-	_Static_assert(sizeof(struct scratch) <= CPU_SCRATCH * sizeof(float),
+	_Static_assert(sizeof(struct shared) <= CPU_SCRATCH * sizeof(float) &&
+		       sizeof(struct own) <= CPU_SCRATCH * sizeof(float),
 		       "scratch");
-	tiles_configure();
 	run(&p);
-	_tile_release();
 }
 
 size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols)
@@ -210,6 +273,5 @@ void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
 				.k = along ? cols : rows,
 				.k_contiguous = along };
 
-	(void)queue;
-	amx_pack_b(packed, &s);
+	amx_pack_all(queue, packed, &s, amx_pack_b);
 }

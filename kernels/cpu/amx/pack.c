@@ -100,3 +100,34 @@ void amx_pack_b(bf16 *dst, const struct amx_source *s)
 {
 	pack(dst, s, 1);
 }
+
+struct packing {
+	bf16 *dst;
+	struct amx_source source;
+	amx_pack_fn *how;
+};
+
+static void pack_some(const void *context, size_t first, size_t end,
+		      float *scratch)
+{
+	const struct packing *p = context;
+	struct amx_source s = p->source;
+	const size_t left = s.n - first * BLOCK, n = (end - first) * BLOCK;
+
+	(void)scratch;
+	s.x += first * BLOCK * (s.k_contiguous ? s.ld : 1);
+	s.n = left < n ? left : n;
+	p->how(p->dst + first * blocks(s.k) * STEP, &s);
+}
+
+/* Elements that are worth handing over: some microseconds of packing. */
+#define PACK_GRAIN 16384
+
+void amx_pack_all(void *queue, bf16 *dst, const struct amx_source *s,
+		  amx_pack_fn *how)
+{
+	const struct packing p = { dst, *s, how };
+	const size_t grain = PACK_GRAIN / (blocks(s->k) * BLOCK * BLOCK);
+
+	cpu_each(queue, blocks(s->n), grain ? grain : 1, pack_some, &p);
+}

@@ -3,27 +3,34 @@
 
 #define TURNS 4096u
 
-double amx_peak(void *queue)
+static void bursts(const void *context, size_t first, size_t end,
+		   float *scratch)
 {
-	struct cpu_queue *q = queue;
-
+	(void)context;
 	tiles_configure();
 	for (int i = 0; i < 16 * 64 / 4; i++)
-		q->scratch[i] = 0;
+		scratch[i] = 0;
 	_tile_zero(0);
 	_tile_zero(1);
 	_tile_zero(2);
 	_tile_zero(3);
-	_tile_loadd(4, q->scratch, 64);
-	_tile_loadd(5, q->scratch, 64);
-	_tile_loadd(6, q->scratch, 64);
-	_tile_loadd(7, q->scratch, 64);
-	for (uint32_t turn = 0; turn < TURNS; turn++) {
+	_tile_loadd(4, scratch, 64);
+	_tile_loadd(5, scratch, 64);
+	_tile_loadd(6, scratch, 64);
+	_tile_loadd(7, scratch, 64);
+	for (size_t turn = first * TURNS; turn < end * TURNS; turn++) {
 		_tile_dpbf16ps(0, 4, 6);
 		_tile_dpbf16ps(1, 4, 7);
 		_tile_dpbf16ps(2, 5, 6);
 		_tile_dpbf16ps(3, 5, 7);
 	}
 	_tile_release();
-	return 2.0 * TURNS * 4 * 16 * 16 * 32;
+}
+
+double amx_peak(void *queue)
+{
+	const size_t threads = cpu_threads(queue);
+
+	cpu_each(queue, threads, 1, bursts, NULL);
+	return 2.0 * TURNS * 4 * 16 * 16 * 32 * (double)threads;
 }

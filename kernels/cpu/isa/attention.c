@@ -104,19 +104,27 @@ static void query_block(const struct head *h, struct work *w, size_t q0,
 	}
 }
 
+/* Blocks of queries, head by head. */
+static void some_queries(const void *context, size_t first, size_t end,
+			 float *scratch)
+{
+	const struct pfw_attention *a = context;
+	const size_t per_head = ((size_t)a->seq + Q_BLOCK - 1) / Q_BLOCK;
+
+	for (size_t i = first; i < end; i++) {
+		size_t nth = i / per_head, q0 = i % per_head * Q_BLOCK;
+		struct head h = head_at(a, nth / a->heads, nth % a->heads);
+
+		query_block(&h, (struct work *)scratch, q0,
+			    h.seq - q0 < Q_BLOCK ? h.seq - q0 : Q_BLOCK);
+	}
+}
+
 void ISA(attention_forward)(void *queue, const struct pfw_attention *a)
 {
-	struct cpu_queue *q = queue;
-	struct work *w = (struct work *)q->scratch;
+	const size_t blocks = ((size_t)a->seq + Q_BLOCK - 1) / Q_BLOCK;
 
-	_Static_assert(sizeof(*w) <= CPU_SCRATCH * sizeof(float), "scratch");
-	for (size_t b = 0; b < a->batch; b++)
-		for (size_t i = 0; i < a->heads; i++) {
-			struct head h = head_at(a, b, i);
-
-			for (size_t q0 = 0; q0 < h.seq; q0 += Q_BLOCK)
-				query_block(&h, w, q0, h.seq - q0 < Q_BLOCK
-							       ? h.seq - q0
-							       : Q_BLOCK);
-		}
+	_Static_assert(sizeof(struct work) <= CPU_SCRATCH * sizeof(float),
+		       "scratch");
+	cpu_each(queue, blocks * a->batch * a->heads, 1, some_queries, a);
 }

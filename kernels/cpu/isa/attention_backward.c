@@ -135,19 +135,24 @@ static void query_block(const struct head *h, struct work *w, size_t q0,
 		       h->size * sizeof(float));
 }
 
+static void some_heads(const void *context, size_t first, size_t end,
+		       float *scratch)
+{
+	const struct pfw_attention *a = context;
+
+	for (size_t i = first; i < end; i++) {
+		struct head h = head_at(a, i / a->heads, i % a->heads);
+
+		for (size_t q0 = 0; q0 < h.seq; q0 += Q_BLOCK)
+			query_block(&h, (struct work *)scratch, q0,
+				    h.seq - q0 < Q_BLOCK ? h.seq - q0
+							 : Q_BLOCK);
+	}
+}
+
 void ISA(attention_backward)(void *queue, const struct pfw_attention *a)
 {
-	struct cpu_queue *q = queue;
-	struct work *w = (struct work *)q->scratch;
-
-	_Static_assert(sizeof(*w) <= CPU_SCRATCH * sizeof(float), "scratch");
-	for (size_t b = 0; b < a->batch; b++)
-		for (size_t i = 0; i < a->heads; i++) {
-			struct head h = head_at(a, b, i);
-
-			for (size_t q0 = 0; q0 < h.seq; q0 += Q_BLOCK)
-				query_block(&h, w, q0, h.seq - q0 < Q_BLOCK
-							       ? h.seq - q0
-							       : Q_BLOCK);
-		}
+	_Static_assert(sizeof(struct work) <= CPU_SCRATCH * sizeof(float),
+		       "scratch");
+	cpu_each(queue, (size_t)a->batch * a->heads, 1, some_heads, a);
 }

@@ -65,22 +65,54 @@ static void row_gradient(float *x, size_t vocab, float max, float factor)
 	}
 }
 
+struct rows {
+	float *logits;
+	const int32_t *targets;
+	double *loss; /* of each row */
+	size_t vocab;
+	float scale;
+};
+
+static void some_rows(const void *context, size_t first, size_t end,
+		      float *scratch)
+{
+	const struct rows *c = context;
+
+	(void)scratch;
+	for (size_t r = first; r < end; r++) {
+		float *x = c->logits + r * c->vocab, max;
+		double sum = row_sum(x, c->vocab, &max);
+
+		c->loss[r] = max + log(sum) - x[c->targets[r]];
+		if (c->scale == 0.0f)
+			continue;
+		row_gradient(x, c->vocab, max, (float)(c->scale / sum));
+		x[c->targets[r]] -= c->scale;
+	}
+}
+
+/* Logits that are worth handing over: some microseconds. */
+#define GRAIN 8192
+/* Rows whose losses fit into the scratch. */
+#define MOST_ROWS (CPU_SCRATCH * sizeof(float) / sizeof(double))
+
 void ISA(classifier)(void *queue, void *logits, const int32_t *targets,
 		     uint32_t rows, uint32_t vocab, float scale, double *loss)
 {
-	float *x = logits;
+	struct rows c = { logits, targets,
+			  (double *)((struct cpu_queue *)queue)->shared, vocab,
+			  scale };
+	const size_t grain = vocab < GRAIN ? GRAIN / vocab : 1;
 	double total = *loss;
 
-	(void)queue;
-	for (uint32_t r = 0; r < rows; r++, x += vocab) {
-		float max;
-		double sum = row_sum(x, vocab, &max);
+	for (size_t done = 0; done < rows; done += MOST_ROWS) {
+		size_t n = rows - done < MOST_ROWS ? rows - done : MOST_ROWS;
 
-		total += max + log(sum) - x[targets[r]];
-		if (scale == 0.0f)
-			continue;
-		row_gradient(x, vocab, max, (float)(scale / sum));
-		x[targets[r]] -= scale;
+		cpu_each(queue, n, grain, some_rows, &c);
+		for (size_t r = 0; r < n; r++)
+			total += c.loss[r];
+		c.logits += n * vocab;
+		c.targets += n;
 	}
 	*loss = total;
 }

@@ -2,15 +2,29 @@
 #include "isa/isa.h"
 #include "isa/vec.h"
 
+/* Elements that are worth handing over: some microseconds. */
+#define GRAIN 8192
+
+struct sum {
+	float *dst;
+	const float *a, *b;
+};
+
+static void add_some(const void *context, size_t first, size_t end,
+		     float *scratch)
+{
+	const struct sum *s = context;
+
+	(void)scratch;
+	vf_add(s->dst + first, s->a + first, s->b + first, end - first);
+}
+
 void ISA(add)(void *queue, float *dst, const float *a, const float *b,
 	      uint64_t n)
 {
-	(void)queue;
-	for (uint64_t i = 0; i < n; i += VW) {
-		size_t left = n - i;
+	const struct sum s = { dst, a, b };
 
-		STORE(dst, LOAD(a) + LOAD(b));
-	}
+	cpu_each(queue, n, GRAIN, add_some, &s);
 }
 
 /* To nearest, ties to even; a NaN stays one. */
@@ -24,32 +38,48 @@ static inline uint16_t to_bf16(float x)
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+struct conversion {
+	void *dst;
+	const float *src;
+	uint32_t dtype;
+};
+
+static void convert_some(const void *context, size_t first, size_t end,
+			 float *scratch)
+{
+	const struct conversion *c = context;
+	uint16_t *half = c->dst;
+
+	(void)scratch;
+	if (c->dtype == PFW_F32)
+		memcpy((float *)c->dst + first, c->src + first,
+		       (end - first) * sizeof(*c->src));
+	else
+		for (size_t i = first; i < end; i++)
+			half[i] = to_bf16(c->src[i]);
+}
+
 void ISA(convert)(void *queue, void *dst, uint32_t dtype, const float *src,
 		  uint64_t n)
 {
-	uint16_t *half = dst;
+	const struct conversion c = { dst, src, dtype };
 
-	(void)queue;
-	if (dtype == PFW_F32)
-		memcpy(dst, src, n * sizeof(*src));
-	else
-		for (uint64_t i = 0; i < n; i++)
-			half[i] = to_bf16(src[i]);
+	cpu_each(queue, n, GRAIN, convert_some, &c);
 }
 
-void ISA(adamw)(void *queue, const struct pfw_adamw *a)
+static void adamw_some(const void *context, size_t first, size_t end,
+		       float *scratch)
 {
+	const struct pfw_adamw *a = context;
 	const float scale = *a->grad_scale;
 	const float keep1 = 1.0f - a->beta1, keep2 = 1.0f - a->beta2;
 	const float step = a->lr / a->correction1;
 	const float root = 1.0f / sqrtf(a->correction2);
 	const float decay = 1.0f - a->lr * a->weight_decay;
 
-	(void)queue;
-	if (*a->skip)
-		return;
-	for (uint64_t i = 0; i < a->n; i += VW) {
-		size_t left = a->n - i;
+	(void)scratch;
+	for (size_t i = first; i < end; i += VW) {
+		size_t left = end - i;
 		vf g = LOAD(a->grad) * scale;
 		vf m = a->beta1 * LOAD(a->m) + keep1 * g;
 		vf v = a->beta2 * LOAD(a->v) + keep2 * g * g;
@@ -62,4 +92,10 @@ void ISA(adamw)(void *queue, const struct pfw_adamw *a)
 		if (a->weight_act)
 			STORE((float *)a->weight_act, w);
 	}
+}
+
+void ISA(adamw)(void *queue, const struct pfw_adamw *a)
+{
+	if (!*a->skip)
+		cpu_each(queue, a->n, GRAIN, adamw_some, a);
 }

@@ -8,14 +8,20 @@
 #define TILE_ROWS 64
 #define TILE_COLS 512
 #define TILE_SCRATCH (TILE_ROWS * TILE_COLS)
-/* Floats of C that an epilogue finds in the second-level cache. */
-#define PANEL_FLOATS (128 * 1024)
-#define PANEL_LEAST 128
 
 typedef void product_fn(const struct cpu_product *p);
 
-static struct cpu_product part(const struct cpu_queue *q,
-			       const struct pfw_gemm *g,
+/* A product cut into blocks, each of them made by one thread. */
+struct cut {
+	const struct pfw_gemm *g;
+	product_fn *product;
+	uint32_t steps;
+	int accumulate;
+	size_t rows, cols; /* of a block */
+	size_t wide;       /* blocks side by side */
+};
+
+static struct cpu_product part(const struct pfw_gemm *g,
 			       const struct cpu_block *b)
 {
 	struct cpu_product p = {
@@ -23,7 +29,6 @@ static struct cpu_product part(const struct cpu_queue *q,
 		.n = (uint32_t)b->cols, .k = g->k,
 		.lda = g->kind == PFW_GEMM_TN ? g->m : g->k,
 		.ldb = g->kind == PFW_GEMM_NT ? g->k : g->n,
-		.scratch = q->scratch + TILE_SCRATCH,
 	};
 
 	p.a = (const float *)g->a +
@@ -33,68 +38,124 @@ static struct cpu_product part(const struct cpu_queue *q,
 	return p;
 }
 
-/* The epilogue wants C as it was and cannot be had by adding to it: small tiles
- * beside C. */
-static void run_tiles(const struct cpu_queue *q, const struct pfw_gemm *g,
-		      product_fn *product)
+static struct cpu_block block_at(const struct cut *cut, size_t i)
 {
-	struct cpu_block b;
+	struct cpu_block b = { .row = i / cut->wide * cut->rows,
+			       .col = i % cut->wide * cut->cols };
 
-	for (b.row = 0; b.row < g->m; b.row += TILE_ROWS) {
-		b.rows = g->m - b.row < TILE_ROWS ? g->m - b.row : TILE_ROWS;
-		for (b.col = 0; b.col < g->n; b.col += TILE_COLS) {
-			struct cpu_product p;
+	b.rows = cut->g->m - b.row < cut->rows ? cut->g->m - b.row : cut->rows;
+	b.cols = cut->g->n - b.col < cut->cols ? cut->g->n - b.col : cut->cols;
+	return b;
+}
 
-			b.cols = g->n - b.col < TILE_COLS ? g->n - b.col
-							  : TILE_COLS;
-			p = part(q, g, &b);
-			p.c = q->scratch;
-			p.ldc = TILE_COLS;
-			product(&p);
-			ISA(epilogue)(g, g->epilogue, &b, q->scratch,
-				      TILE_COLS);
-		}
+static void run_blocks(void *queue, struct cut *cut, cpu_body *body)
+{
+	size_t high = (cut->g->m + cut->rows - 1) / cut->rows;
+
+	cut->wide = (cut->g->n + cut->cols - 1) / cut->cols;
+	cpu_each(queue, high * cut->wide, 1, body, cut);
+}
+
+/* The epilogue wants C as it was and cannot be had by adding to it: tiles beside
+ * C. */
+static void run_tiles(const void *context, size_t first, size_t end,
+		      float *scratch)
+{
+	const struct cut *cut = context;
+
+	for (size_t i = first; i < end; i++) {
+		struct cpu_block b = block_at(cut, i);
+		struct cpu_product p = part(cut->g, &b);
+
+		p.c = scratch;
+		p.ldc = TILE_COLS;
+		p.scratch = scratch + TILE_SCRATCH;
+		cut->product(&p);
+		ISA(epilogue)(cut->g, cut->steps, &b, scratch, TILE_COLS);
 	}
 }
 
-/* OpenBLAS knows no epilogue: panels of rows that are in the cache yet. */
-static void run_panels(const struct cpu_queue *q, const struct pfw_gemm *g,
-		       uint32_t steps, int accumulate, product_fn *product)
+static struct cpu_product part_of_c(const struct cut *cut,
+				    const struct cpu_block *b)
 {
-	struct cpu_block b = { .cols = g->n };
-	size_t panel = PANEL_FLOATS / g->n;
+	struct cpu_product p = part(cut->g, b);
 
-	if (!steps)
-		panel = g->m;
-	else if (panel < PANEL_LEAST)
-		panel = PANEL_LEAST;
-	for (b.row = 0; b.row < g->m; b.row += panel) {
-		struct cpu_product p;
+	p.c = (float *)cut->g->c + b->row * cut->g->n + b->col;
+	p.ldc = cut->g->n;
+	p.accumulate = cut->accumulate;
+	return p;
+}
 
-		b.rows = g->m - b.row < panel ? g->m - b.row : panel;
-		p = part(q, g, &b);
-		p.c = (float *)g->c + b.row * g->n;
-		p.ldc = g->n;
-		p.accumulate = accumulate;
-		product(&p);
-		if (steps)
-			ISA(epilogue)(g, steps, &b, p.c, g->n);
+/* A product that runs the epilogue itself. */
+static void run_parts(const void *context, size_t first, size_t end,
+		      float *scratch)
+{
+	const struct cut *cut = context;
+
+	for (size_t i = first; i < end; i++) {
+		struct cpu_block b = block_at(cut, i);
+		struct cpu_product p = part_of_c(cut, &b);
+
+		p.scratch = scratch;
+		p.finish = cut->g;
+		p.steps = cut->steps;
+		p.row = b.row;
+		p.col = b.col;
+		cut->product(&p);
 	}
 }
 
-static void run_whole(const struct cpu_queue *q, const struct pfw_gemm *g,
-		      uint32_t steps, int accumulate, product_fn *product)
+/* A product that knows no epilogue: parts that are in the cache yet. */
+static void run_panels(const void *context, size_t first, size_t end,
+		       float *scratch)
 {
-	struct cpu_block all = { .rows = g->m, .cols = g->n };
-	struct cpu_product p = part(q, g, &all);
+	const struct cut *cut = context;
 
-	p.c = g->c;
-	p.ldc = g->n;
-	p.accumulate = accumulate;
-	p.finish = g;
-	p.steps = steps;
-	product(&p);
+	(void)scratch;
+	for (size_t i = first; i < end; i++) {
+		struct cpu_block b = block_at(cut, i);
+		struct cpu_product p = part_of_c(cut, &b);
+
+		cut->product(&p);
+		if (cut->steps)
+			ISA(epilogue)(cut->g, cut->steps, &b, p.c, cut->g->n);
+	}
 }
+
+/* A multiple of what our own product is best at. */
+#define PART_ROWS 96
+#define PART_COLS 128
+
+static size_t rounded_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* Two parts for each thread.  Rows of B are packed for each part of A's rows
+ * and the other way round: as few as can be of both. */
+static void cut_for(struct cut *cut, size_t threads)
+{
+	const size_t m = cut->g->m, n = cut->g->n, parts = 2 * threads;
+	size_t best = SIZE_MAX;
+
+	cut->rows = m;
+	cut->cols = n;
+	for (size_t high = 1; threads > 1 && high <= parts; high++) {
+		size_t wide = (parts + high - 1) / high;
+		size_t cost = high * n + wide * m;
+
+		if (cost >= best)
+			continue;
+		best = cost;
+		cut->rows = rounded_up((m + high - 1) / high, PART_ROWS);
+		cut->cols = rounded_up((n + wide - 1) / wide, PART_COLS);
+	}
+}
+
+/* Parts of OpenBLAS's products: its sums may depend on where an element is, so
+ * these follow from the shape alone. */
+#define BLAS_ROWS 256
+#define BLAS_COLS 512
 
 /* @p finishes: the product runs the epilogue itself. */
 static void run(void *queue, const struct pfw_gemm *g, product_fn *product,
@@ -102,15 +163,25 @@ static void run(void *queue, const struct pfw_gemm *g, product_fn *product,
 {
 	const uint32_t bent = PFW_EPI_GELU | PFW_EPI_DGELU;
 	uint32_t steps = g->epilogue, uses_c = steps & PFW_EPI_ACCUMULATE;
+	struct cut cut = { .g = g, .product = product, .steps = steps,
+			   .rows = TILE_ROWS, .cols = TILE_COLS };
 
 	if ((steps & PFW_EPI_RESIDUAL) && g->residual == g->c)
 		uses_c |= PFW_EPI_RESIDUAL;
-	if (uses_c && ((steps & bent) || (uses_c & (uses_c - 1))))
-		run_tiles(queue, g, product);
-	else if (finishes)
-		run_whole(queue, g, steps & ~uses_c, uses_c != 0, product);
-	else
-		run_panels(queue, g, steps & ~uses_c, uses_c != 0, product);
+	if (uses_c && ((steps & bent) || (uses_c & (uses_c - 1)))) {
+		run_blocks(queue, &cut, run_tiles);
+		return;
+	}
+	cut.steps = steps & ~uses_c;
+	cut.accumulate = uses_c != 0;
+	if (finishes) {
+		cut_for(&cut, cpu_threads(queue));
+		run_blocks(queue, &cut, run_parts);
+		return;
+	}
+	cut.rows = BLAS_ROWS;
+	cut.cols = BLAS_COLS;
+	run_blocks(queue, &cut, run_panels);
 }
 
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g)

@@ -40,6 +40,7 @@ struct cpu_product {
 	int round;
 	const struct pfw_gemm *finish;
 	uint32_t steps;
+	size_t row, col; /**< of the larger product, where this part begins */
 };
 
 void ISA(product)(const struct cpu_product *p);

@@ -30,75 +30,150 @@ static float row_spread(const float *x, size_t n, float mean)
 	return lanes_sum(s);
 }
 
-void ISA(layernorm_forward)(void *queue, void *out, float *mean, float *rstd,
-			    const void *x, const float *weight,
-			    const float *bias, uint32_t rows, uint32_t c)
-{
-	const float *in = x;
-	float *y = out;
+struct forward {
+	float *out, *mean, *rstd;
+	const float *x, *weight, *bias;
+	size_t c;
+};
 
-	(void)queue;
-	for (uint32_t r = 0; r < rows; r++, in += c, y += c) {
+static void forward_rows(const void *context, size_t first, size_t end,
+			 float *scratch)
+{
+	const struct forward *f = context;
+	const float *weight = f->weight, *bias = f->bias;
+	const size_t c = f->c;
+
+	(void)scratch;
+	for (size_t r = first; r < end; r++) {
+		const float *in = f->x + r * c;
+		float *out = f->out + r * c;
 		float mu = row_sum(in, c) / (float)c;
 		float rs = 1.0f / sqrtf(row_spread(in, c, mu) / (float)c +
 					LN_EPSILON);
 
-		mean[r] = mu;
-		rstd[r] = rs;
+		f->mean[r] = mu;
+		f->rstd[r] = rs;
 		for (size_t i = 0; i < c; i += VW) {
 			size_t left = c - i;
 
-			STORE(y, (LOAD(in) - mu) * rs * LOAD(weight) +
-				 LOAD(bias));
+			STORE(out, (LOAD(in) - mu) * rs * LOAD(weight) +
+				   LOAD(bias));
 		}
 	}
 }
 
-/* One row of the backward pass. */
-struct ln_row {
-	const float *dout, *x, *weight;
-	float mean, rstd;
+/* Rows that are worth handing over: some microseconds. */
+static size_t rows_together(size_t c)
+{
+	return c < 8192 ? 8192 / c : 1;
+}
+
+void ISA(layernorm_forward)(void *queue, void *out, float *mean, float *rstd,
+			    const void *x, const float *weight,
+			    const float *bias, uint32_t rows, uint32_t c)
+{
+	const struct forward f = { out, mean, rstd, x, weight, bias, c };
+
+	cpu_each(queue, rows, rows_together(c), forward_rows, &f);
+}
+
+struct backward {
+	float *dx, *dweight, *dbias;
+	const float *dout, *residual, *x, *mean, *rstd, *weight;
 	size_t c;
+	size_t first, end; /* rows that are worked on now */
 };
 
 /* The means of g and of g * xhat, where g = dout * weight. */
-static void row_means(const struct ln_row *r, float *mean_g, float *mean_gx)
+static void row_means(const struct backward *b, size_t r, float *mean_g,
+		      float *mean_gx)
 {
+	const float *dout = b->dout + r * b->c, *in = b->x + r * b->c;
 	struct lanes sg = { 0 }, sgx = { 0 }, d, x, w;
 
-	for (size_t i = 0; i < r->c; i += LANES) {
-		d = lanes_load(r->dout + i, r->c - i, 0.0f);
-		x = lanes_load(r->x + i, r->c - i, 0.0f);
-		w = lanes_load(r->weight + i, r->c - i, 0.0f);
+	for (size_t i = 0; i < b->c; i += LANES) {
+		d = lanes_load(dout + i, b->c - i, 0.0f);
+		x = lanes_load(in + i, b->c - i, 0.0f);
+		w = lanes_load(b->weight + i, b->c - i, 0.0f);
 		UNROLL(4)
 		for (int l = 0; l < NV; l++) {
 			vf g = d.v[l] * w.v[l];
 
 			sg.v[l] += g;
-			sgx.v[l] += g * ((x.v[l] - r->mean) * r->rstd);
+			sgx.v[l] += g * ((x.v[l] - b->mean[r]) * b->rstd[r]);
 		}
 	}
-	*mean_g = lanes_sum(sg) / (float)r->c;
-	*mean_gx = lanes_sum(sgx) / (float)r->c;
+	*mean_g = lanes_sum(sg) / (float)b->c;
+	*mean_gx = lanes_sum(sgx) / (float)b->c;
 }
 
-static void row_backward(const struct ln_row *r, float *dx, float *dweight,
-			 float *dbias, const float *residual)
+static void backward_row(const struct backward *b, size_t r)
 {
-	float mean_g, mean_gx;
+	const size_t at = r * b->c, c = b->c;
+	const float *dout = b->dout + at, *x = b->x + at, *weight = b->weight;
+	const float *residual = b->residual ? b->residual + at : NULL;
+	const float mean = b->mean[r], rstd = b->rstd[r];
+	float *dx = b->dx + at, mean_g, mean_gx;
 
-	row_means(r, &mean_g, &mean_gx);
-	for (size_t i = 0; i < r->c; i += VW) {
-		size_t left = r->c - i;
-		vf d = LOAD(r->dout);
-		vf xhat = (LOAD(r->x) - r->mean) * r->rstd;
-		vf y = (d * LOAD(r->weight) - mean_g - xhat * mean_gx) * r->rstd;
+	row_means(b, r, &mean_g, &mean_gx);
+	for (size_t i = 0; i < c; i += VW) {
+		size_t left = c - i;
+		vf xhat = (LOAD(x) - mean) * rstd;
+		vf y = (LOAD(dout) * LOAD(weight) - mean_g - xhat * mean_gx) *
+		       rstd;
 
 		STORE(dx, residual ? y + LOAD(residual) : y);
-		STORE(dweight, LOAD(dweight) + d * xhat);
-		STORE(dbias, LOAD(dbias) + d);
 	}
 }
+
+static void backward_rows(const void *context, size_t first, size_t end,
+			  float *scratch)
+{
+	const struct backward *b = context;
+
+	(void)scratch;
+	for (size_t r = b->first + first; r < b->first + end; r++)
+		backward_row(b, r);
+}
+
+/* @p n rows from @p r on, added to columns [first, end), one after the other. */
+INLINE void add_rows(const struct backward *b, size_t r, const size_t n,
+		     size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i += VW) {
+		size_t left = end - i;
+		vf dweight = LOAD(b->dweight), dbias = LOAD(b->dbias);
+
+		UNROLL(4)
+		for (size_t j = 0; j < n; j++) {
+			vf d = LOAD(b->dout + (r + j) * b->c);
+			vf x = LOAD(b->x + (r + j) * b->c);
+
+			dweight += d * ((x - b->mean[r + j]) * b->rstd[r + j]);
+			dbias += d;
+		}
+		STORE(b->dweight, dweight);
+		STORE(b->dbias, dbias);
+	}
+}
+
+#define ROWS 4 /* for each visit to the sums */
+
+static void backward_columns(const void *context, size_t first, size_t end,
+			     float *scratch)
+{
+	const struct backward *b = context;
+	size_t r = b->first;
+
+	(void)scratch;
+	for (; r + ROWS <= b->end; r += ROWS)
+		add_rows(b, r, ROWS, first, end);
+	for (; r < b->end; r++)
+		add_rows(b, r, 1, first, end);
+}
+
+/* Floats of rows that a thread's second look finds in its cache. */
+#define NEAR (32 * 1024)
 
 void ISA(layernorm_backward)(void *queue, void *dx, float *dweight,
 			     float *dbias, const void *dout,
@@ -107,22 +182,23 @@ void ISA(layernorm_backward)(void *queue, void *dx, float *dweight,
 			     const float *weight, uint32_t rows, uint32_t c,
 			     int accumulate)
 {
-	struct ln_row row = { .dout = dout, .x = x, .weight = weight, .c = c };
-	const float *res = residual;
-	float *out = dx;
+	struct backward b = {
+		.dx = dx, .dweight = dweight, .dbias = dbias, .dout = dout,
+		.residual = residual, .x = x, .mean = mean, .rstd = rstd,
+		.weight = weight, .c = c,
+	};
+	/* A multiple of ROWS: where rows end touches no sum. */
+	size_t step = (NEAR / c / ROWS + 1) * ROWS * cpu_threads(queue);
 
-	(void)queue;
 	if (!accumulate) {
 		memset(dweight, 0, c * sizeof(*dweight));
 		memset(dbias, 0, c * sizeof(*dbias));
 	}
-	for (uint32_t r = 0; r < rows; r++) {
-		row.mean = mean[r];
-		row.rstd = rstd[r];
-		row_backward(&row, out, dweight, dbias, res);
-		row.dout += c;
-		row.x += c;
-		out += c;
-		res = res ? res + c : NULL;
+	for (; b.first < rows; b.first = b.end) {
+		b.end = rows - b.first < step ? rows : b.first + step;
+		cpu_each(queue, b.end - b.first, rows_together(c),
+			 backward_rows, &b);
+		cpu_each(queue, c, cpu_columns(queue, c),
+			 backward_columns, &b);
 	}
 }

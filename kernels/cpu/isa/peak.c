@@ -5,19 +5,27 @@
 #define CHAINS 12 /* more than two units of four cycles need */
 #define TURNS 65536u
 
-double ISA(peak)(void *queue)
+static void bursts(const void *context, size_t first, size_t end,
+		   float *scratch)
 {
-	struct cpu_queue *q = queue;
 	vf sums[CHAINS], half = vf_set(0.5f);
 
+	(void)context;
 	for (int c = 0; c < CHAINS; c++)
 		sums[c] = vf_set((float)c);
-	for (uint32_t turn = 0; turn < TURNS; turn++) {
+	for (size_t turn = first * TURNS; turn < end * TURNS; turn++) {
 		UNROLL(12)
 		for (int c = 0; c < CHAINS; c++)
 			sums[c] = sums[c] * half + half;
 	}
 	for (int c = 0; c < CHAINS; c++)
-		vf_store(q->scratch + c * VW, sums[c]);
-	return 2.0 * TURNS * CHAINS * VW;
+		vf_store(scratch + c * VW, sums[c]);
+}
+
+double ISA(peak)(void *queue)
+{
+	const size_t threads = cpu_threads(queue);
+
+	cpu_each(queue, threads, 1, bursts, NULL);
+	return 2.0 * TURNS * CHAINS * VW * (double)threads;
 }

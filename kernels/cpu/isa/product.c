@@ -3,7 +3,7 @@
  * both operands in a row (Goto and van de Geijn, doi 10.1145/1356052.1356053).
  *
  * Each element is a sum over blocks of K_BLOCK products, in their order: the
- * other sizes here do not touch the result.
+ * other sizes here, and who makes it, do not touch the result.
  */
 #include "isa/isa.h"
 #include "isa/micro.h"
@@ -111,7 +111,8 @@ static void multiply_block(const struct cpu_product *p, const struct place *at,
 	float *c = p->c + at->row * p->ldc + at->col;
 
 	for (size_t j0 = 0; j0 < at->n; j0 += FINISH_COLS) {
-		struct cpu_block done = { at->row, at->m, at->col + j0,
+		struct cpu_block done = { p->row + at->row, at->m,
+					  p->col + at->col + j0,
 					  least(FINISH_COLS, at->n - j0) };
 
 		for (size_t j = j0; j < j0 + done.cols; j += COLS)

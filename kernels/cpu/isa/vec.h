@@ -183,4 +183,14 @@ INLINE float lanes_max(struct lanes s)
 			vf_store_n((p) + i, x, left);                         \
 	} while (0)
 
+/** dst[i] = a[i] + b[i]; dst may be a. */
+INLINE void vf_add(float *dst, const float *a, const float *b, size_t n)
+{
+	for (size_t i = 0; i < n; i += VW) {
+		size_t left = n - i;
+
+		STORE(dst, LOAD(a) + LOAD(b));
+	}
+}
+
 #endif
