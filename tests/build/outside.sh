@@ -1,6 +1,7 @@
 # The schedule that README.md shows is built outside the tree through pipefw.pc:
 # with the build as it is, and with what `make install DESTDIR=...` left, which
-# uninstall removes.
+# uninstall removes. The installed examples run, in their folder and as a copy, and
+# write nowhere but where they are told to.
 set -eu
 command -v pkg-config >/dev/null || { echo 'skipped: no pkg-config'; exit 77; }
 tmp=$(mktemp -d)
@@ -41,6 +42,34 @@ fi
 PIPEFW_PLUGIN_DIR=$plugins LD_LIBRARY_PATH=$lib works "$bin"
 
 rm "$plugins/pipefw-mine-schedule.so"
+
+installed() {
+	(cd "$tmp" && PIPEFW_PLUGIN_DIR=$plugins LD_LIBRARY_PATH=$lib "$bin" run "$@") \
+		>"$tmp/said" 2>&1
+}
+examples=$(dirname "$(find "$tmp/stage" -name quickstart.cfg)")
+cp -r "$examples" "$tmp/mine"
+find "$tmp/stage" | sort >"$tmp/before"
+for file in "$srcdir"/etc/quickstart.cfg "$srcdir"/etc/examples/*.cfg; do
+	name=${file##*/}
+	if installed "$examples/$name" ||
+	   ! grep -q "$name:[0-9]*: run.\(out\|init\) must be" "$tmp/said"; then
+		echo "$name: without --out, not:"
+		cat "$tmp/said"
+		exit 1
+	fi
+	grep -n 'runs/\|build/' "$examples/$name" && exit 1
+	[ "$name" != gpt2-finetune.cfg ] || continue
+	installed "$examples/$name" --dry-run --out x || { cat "$tmp/said"; exit 1; }
+done
+for at in "$examples" mine; do
+	installed "$at/quickstart.cfg" --steps 1 --set data.eval_batches=1 \
+		--out "a-${at##*/}" || { cat "$tmp/said"; exit 1; }
+	[ -s "$tmp/a-${at##*/}/model/model.safetensors" ] || exit 1
+done
+find "$tmp/stage" | sort | diff "$tmp/before" - ||
+	{ echo 'an installed example writes into the prefix'; exit 1; }
+
 make -s uninstall DESTDIR="$tmp/stage" >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 if find "$tmp/stage" ! -type d | grep .; then
 	echo "left by make uninstall in $top"
