@@ -133,6 +133,56 @@ static uint32_t waits_for(const struct pfw_crew *crew, uint32_t rank)
 	return atomic_load(&s->peer);
 }
 
+/*
+ * Whether the peer is past what this rank waits for, as far as its own action
+ * shows: a stage's forwards ascend, so do its backwards, and a micro-batch goes
+ * back after it went forward.
+ */
+static int was_made(const struct pfw_crew *crew, uint32_t rank)
+{
+	const struct pfw_status *s = &crew->page->status[rank], *peer;
+	uint32_t type, want, at;
+
+	if (atomic_load(&s->wait) != PFW_WAIT_MESSAGE ||
+	    atomic_load(&s->peer) >= crew->how->ranks)
+		return 0;
+	peer = &crew->page->status[atomic_load(&s->peer)];
+	type = atomic_load(&peer->type);
+	want = atomic_load(&s->wait_microbatch);
+	at = atomic_load(&peer->microbatch);
+	if (type < PFW_FORWARD || type > PFW_BACKWARD_WEIGHT ||
+	    atomic_load(&peer->step) != atomic_load(&s->step) ||
+	    atomic_load(&peer->stage) != atomic_load(&s->wait_stage))
+		return 0;
+	if (atomic_load(&s->wait_type) == PFW_FORWARD)
+		return at > want || (at == want && type != PFW_FORWARD);
+	return at > want && type != PFW_FORWARD;
+}
+
+/* Programs are proved to have no circle: a message did not come through. */
+static void circle_text(const struct pfw_crew *crew, char *buf, size_t len)
+{
+	char action[48];
+
+	for (uint32_t r = 0; r < crew->how->ranks; r++) {
+		const struct pfw_status *s = &crew->page->status[r];
+
+		if (waits_for(crew, r) == PFW_NONE || !was_made(crew, r))
+			continue;
+		pfw_action_text(atomic_load(&s->wait_type),
+				atomic_load(&s->wait_stage),
+				atomic_load(&s->wait_microbatch), action,
+				sizeof(action));
+		snprintf(buf, len, ": the %s of %s, which rank %u has sent, was "
+			 "lost on its way to rank %u",
+			 pfw_channel_kind_name(atomic_load(&s->kind)), action,
+			 atomic_load(&s->peer), r);
+		return;
+	}
+	snprintf(buf, len, ": a circle, which no program has, so that a message "
+		 "between them was lost");
+}
+
 /* "rank 3 waits for rank 2, which waits for rank 1, which is stopped": from
  * the rank that gave up to the one that keeps them all.  It is not asked of
  * the first whether it still lives: it has just told us so. */
@@ -157,7 +207,7 @@ static void chain_text(const struct pfw_crew *crew, char *buf, size_t len)
 		return;
 	member = member_of(crew, at);
 	if (hops > crew->how->ranks)
-		snprintf(buf + used, len - used, ": a circle");
+		circle_text(crew, buf + used, len - used);
 	else if (!member->pid)
 		snprintf(buf + used, len - used, ", which is gone");
 	else if (pfw_member_stopped(member))

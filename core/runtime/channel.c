@@ -89,29 +89,38 @@ static int wait_slice(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 	return 0;
 }
 
+static uint32_t maker(const struct pfw_edge *edge)
+{
+	return edge->kind == PFW_CHANNEL_GRADIENT ? PFW_BACKWARD : PFW_FORWARD;
+}
+
 /* The message that came must be the one the program wants. */
 static int check_id(const struct pfw_end *end, const struct pfw_message_id *want,
 		    const struct pfw_message_id *got, struct pfw_error *err)
 {
-	char a[48], b[48];
+	char a[48], b[48], why[64] = "the two run different programs";
+	uint32_t type = maker(end->edge);
 
 	if (got->sequence == want->sequence && got->step == want->step &&
 	    got->stage == want->stage && got->microbatch == want->microbatch &&
 	    got->kind == want->kind && got->program == want->program)
 		return 0;
-	pfw_action_text(0, want->stage, want->microbatch, a, sizeof(a));
-	pfw_action_text(0, got->stage, got->microbatch, b, sizeof(b));
+	pfw_action_text(type, want->stage, want->microbatch, a, sizeof(a));
+	pfw_action_text(type, got->stage, got->microbatch, b, sizeof(b));
+	if (got->sequence > want->sequence && got->kind == want->kind)
+		snprintf(why, sizeof(why), "message %llu was lost on the way",
+			 (unsigned long long)want->sequence);
 	return pfw_error_set(
 		err, EPROTO,
 		"rank %u expects from rank %u the %s of %s (step %llu, message "
 		"%llu, program %u) but was sent that of %s (step %llu, message "
-		"%llu, program %u): the two run different programs",
+		"%llu, program %u): %s",
 		end->edge->to, end->edge->from,
 		pfw_channel_kind_name(end->edge->kind), a,
-		(unsigned long long)want->step,
+		(unsigned long long)want->step + 1,
 		(unsigned long long)want->sequence, want->program, b,
-		(unsigned long long)got->step,
-		(unsigned long long)got->sequence, got->program);
+		(unsigned long long)got->step + 1,
+		(unsigned long long)got->sequence, got->program, why);
 }
 
 /* Waits for the next message, whatever it is. */
@@ -152,11 +161,6 @@ static struct pfw_message_id identity(const struct pfw_rank *rank,
 		.kind = end->edge->kind,
 		.program = program,
 	};
-}
-
-static uint32_t maker(const struct pfw_edge *edge)
-{
-	return edge->kind == PFW_CHANNEL_GRADIENT ? PFW_BACKWARD : PFW_FORWARD;
 }
 
 int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,

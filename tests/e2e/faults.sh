@@ -1,0 +1,47 @@
+# The fault filter in whole runs: each way ends as it should, a message that was
+# lost is named, and filters stand on each other from the config.
+set -u
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+cat >"$tmp/run.cfg" <<CFG
+run = { steps = 3; timeout = 1.0; };
+model = { stage = "synthetic"; layers = 4; bytes = 4096; forward_us = [100.0];
+	input_us = [100.0]; weight_us = [100.0]; };
+pipeline = { schedule = "1f1b"; ranks = 2; microbatches = 8;
+	microbatch_size = 1; };
+transport = { name = "shm"; filters = (
+	{ name = "trace"; file = "$tmp/messages"; },
+	{ name = "delay"; latency_us = 20.0; jitter_us = 10.0; },
+	{ name = "fault"; FAULT rank = 0; } ); };
+CFG
+
+# ends STATUS SETTINGS WORDS: a run with this fault.
+ends() {
+	sed "s,FAULT,$2," "$tmp/run.cfg" >"$tmp/this.cfg"
+	timeout 60 pipefw run "$tmp/this.cfg" --quiet --overwrite \
+		--out "$tmp/run" >"$tmp/said" 2>&1
+	got=$?
+	[ $got = "$1" ] && { [ ! "$3" ] || grep -q -- "$3" "$tmp/said"; } &&
+		return
+	echo "FAIL: $2: status $got, not $1, or no \"$3\" in:"
+	cat "$tmp/said"
+	exit 1
+}
+
+# The first message of the channel is that of its opening.
+ends 9 'fault = "drop"; at = 5;' \
+	'the activation of 0F2 .*: message [0-9]* was lost on the way'
+ends 8 'fault = "drop"; at = 10;' \
+	'the activation of 0F7, which rank 0 has sent, was lost on its way to rank 1'
+ends 1 'fault = "error"; at = 6;' 'message 6 of this rank fails'
+ends 7 'fault = "kill"; at = 6;' 'rank 0 .* was killed by signal 9'
+ends 1 'fault = "error"; rate = 0.1; seed = 3;' 'of this rank fails'
+ends 0 'fault = "corrupt"; at = 6;' ''
+ends 0 'fault = "stall"; at = 6; stall_ms = 10;' ''
+ends 0 'fault = "kill"; trigger = "'"$tmp"'/now";' ''
+grep -q ',send,0,1,activation,' "$tmp/messages.0.csv" || {
+	echo 'FAIL: the trace has no message'
+	exit 1
+}
+: >"$tmp/now"
+ends 7 'fault = "kill"; trigger = "'"$tmp"'/now";' 'was killed by signal 9'
