@@ -1,11 +1,13 @@
 #include "unit.h"
 
 #include <pipefw/base.h>
+#include <pipefw/mac.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/philox.h"
 #include "base/size.h"
+#include "base/sha256.h"
 
 static void error_sentence(void)
 {
@@ -54,11 +56,107 @@ static void sizes_stay_at_the_top(void)
 	CU_ASSERT_EQUAL(pfw_size_align(PFW_SIZE_MAX - 62), PFW_SIZE_MAX);
 }
 
+static void text_of(const uint8_t digest[32], char out[65])
+{
+	for (int i = 0; i < 32; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* FIPS 180-4's own, and a million of one letter: in pieces of every size. */
+static void sha256_known_answers(void)
+{
+	static const struct {
+		const char *text, *digest;
+	} known[] = {
+		{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b"
+		      "7852b855" },
+		{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff"
+			 "61f20015ad" },
+		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+		  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db"
+		  "06c1" },
+	};
+	struct pfw_sha256 s;
+	uint8_t digest[32], a[1000];
+	char text[65];
+	size_t left = 1000000;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		pfw_sha256_begin(&s);
+		pfw_sha256_add(&s, known[i].text, strlen(known[i].text));
+		pfw_sha256_end(&s, digest);
+		text_of(digest, text);
+		CU_ASSERT_STRING_EQUAL(text, known[i].digest);
+	}
+	memset(a, 'a', sizeof(a));
+	pfw_sha256_begin(&s);
+	for (size_t n = 1; left; n = n % sizeof(a) + 1) {
+		n = n < left ? n : left;
+		pfw_sha256_add(&s, a, n);
+		left -= n;
+	}
+	pfw_sha256_end(&s, digest);
+	text_of(digest, text);
+	CU_ASSERT_STRING_EQUAL(text, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a4"
+				     "97200e046d39ccc7112cd0");
+}
+
+/* RFC 4231, 4.2, 4.3, 4.7 and 4.8: a key of a byte's repeats, short or longer
+ * than a block. */
+static void mac_known_answers(void)
+{
+	static const struct {
+		int key;
+		size_t len;
+		const char *text, *mac;
+	} known[] = {
+		{ 0x0b, 20, "Hi There",
+		  "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32"
+		  "cff7" },
+		{ 0, 0, "what do ya want for nothing?",
+		  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec"
+		  "3843" },
+		{ 0xaa, 131,
+		  "Test Using Larger Than Block-Size Key - Hash Key First",
+		  "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee3"
+		  "7f54" },
+		{ 0xaa, 131,
+		  "This is a test using a larger than block-size key and a "
+		  "larger than block-size data. The key needs to be hashed "
+		  "before being used by the HMAC algorithm.",
+		  "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a"
+		  "35e2" },
+	};
+	uint8_t key[131], mac[PFW_MAC_BYTES], again[PFW_MAC_BYTES];
+	char text[65];
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		size_t n = strlen(known[i].text), len = known[i].len;
+		const struct pfw_mac_part parts[] = {
+			{ known[i].text, n / 3 },
+			{ known[i].text + n / 3, n - n / 3 },
+		};
+
+		memset(key, known[i].key, len);
+		if (!len)
+			memcpy(key, "Jefe", len = 4);
+		pfw_mac(key, len, parts, 2, mac);
+		text_of(mac, text);
+		CU_ASSERT_STRING_EQUAL(text, known[i].mac);
+	}
+	memcpy(again, mac, sizeof(mac));
+	CU_ASSERT(pfw_mac_equal(mac, again));
+	again[31] ^= 1;
+	CU_ASSERT(!pfw_mac_equal(mac, again));
+}
+
 static const struct unit_test tests[] = {
 	{ "error: sentence, prefix, code", error_sentence },
 	{ "philox: known answers", philox_known_answers },
 	{ "size: what does not fit stays at the top", sizes_stay_at_the_top },
 	{ "hash: known answers", hash_known_answers },
+	{ "sha256: known answers", sha256_known_answers },
+	{ "mac: RFC 4231", mac_known_answers },
 };
 
 UNIT_MAIN("base", tests)
