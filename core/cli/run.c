@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/run_dir.h"
 #include "cli/summary.h"
+#include "cli/together.h"
 #include "cli/trace_file.h"
 #include "launch/launcher.h"
 #include "runtime/rank.h"
@@ -25,6 +26,10 @@ static const char usage[] =
 	"  --out DIR         the run's folder (run.out)\n"
 	"  --overwrite       replace an earlier run in that folder\n"
 	"  --dry-run         print what would run and its memory, start nothing\n"
+	"  --boot tcp://HOST:PORT  one of several hosts: all are started alike, and\n"
+	"                    meet at the launcher of rank 0\n"
+	"  --ranks A-B       the ranks of this host\n"
+	"  --secret FILE     by which the hosts know each other\n"
 	"  --json            events on stdout, one JSON object a line\n"
 	"  --trace FILE      what every rank did, for Perfetto; RUN/trace/ holds\n"
 	"                    the same for 'pipefw report'\n"
@@ -36,6 +41,7 @@ struct options {
 	struct pfw_sets sets;
 	const char *trace;
 	int overwrite, dry_run, json, quiet, help;
+	struct pfw_together together;
 };
 
 /* Everything a run holds, in the order it is made. */
@@ -47,6 +53,7 @@ struct run {
 	struct pfw_inputs inputs;
 	FILE *log;
 	struct pfw_progress progress;
+	struct pfw_meeting *meeting; /* NULL: all ranks are here */
 };
 
 static const struct option long_options[] = {
@@ -58,6 +65,9 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "trace", required_argument, NULL, 't' },
 	{ "quiet", no_argument, NULL, 'q' },
+	{ "boot", required_argument, NULL, 'b' },
+	{ "ranks", required_argument, NULL, 'r' },
+	{ "secret", required_argument, NULL, 'k' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -85,6 +95,15 @@ static int take_option(struct options *o, int c)
 		return 0;
 	case 'q':
 		o->quiet = 1;
+		return 0;
+	case 'b':
+		o->together.boot = optarg;
+		return 0;
+	case 'r':
+		o->together.ranks = optarg;
+		return 0;
+	case 'k':
+		o->together.secret = optarg;
 		return 0;
 	case 'h':
 		o->help = 1;
@@ -138,9 +157,13 @@ static int open_dir(struct run *run, struct pfw_error *err)
 	const char *out = run->cfg->run.out, *resume = run->cfg->run.resume;
 	int rc;
 
+	run->job->run_dir = out;
+	run->job->trace = run->opt.trace != NULL;
 	if (!out)
 		rc = pfw_error_set(err, EINVAL, "run.out must be given: the "
 				   "run's folder, there or with --out DIR");
+	else if (!pfw_together_leads(&run->opt.together))
+		return 0; /* the launcher of rank 0 makes it and keeps its log */
 	else
 		rc = pfw_run_dir_make(out, run->opt.overwrite,
 				      resume && same_folder(out, resume), err);
@@ -151,8 +174,6 @@ static int open_dir(struct run *run, struct pfw_error *err)
 		return rc;
 	}
 	pfw_checkpoint_sweep(out);
-	run->job->run_dir = out;
-	run->job->trace = run->opt.trace != NULL;
 	return 0;
 }
 
@@ -168,6 +189,9 @@ static int prepare(struct run *run, struct pfw_error *err)
 			     run->opt.sets.n, &run->cfg, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
+	if (pfw_together_check(&run->opt.together, run->cfg->pipeline.ranks,
+			       err))
+		return PFW_EXIT_CONFIG;
 	how.cfg = run->cfg;
 	rc = pfw_job_open(&how, &run->job, err);
 	if (rc)
@@ -206,9 +230,39 @@ static int end_status(const struct run *run,
 	return result->signal ? 128 + result->signal : PFW_EXIT_OK;
 }
 
+static void say(void *context, const char *text)
+{
+	note(context, text);
+}
+
+static int meet(struct run *run, struct pfw_error *err)
+{
+	const struct pfw_together *t = &run->opt.together;
+
+	if (!t->boot)
+		return 0;
+	return pfw_together_meet(t, run->opt.file, run->job, &run->inputs.state, say,
+				 run, &run->meeting, err);
+}
+
+/* The others look at the folder, where ranks will write into it. */
+static int begin(struct run *run, struct pfw_error *err)
+{
+	int writes = run->job->model->n_params || run->job->trace;
+
+	if (!run->meeting)
+		return 0;
+	return pfw_meeting_start(run->meeting,
+				 run->meeting->leads && !writes ?
+					 NULL : run->job->run_dir,
+				 run->cfg->run.timeout, err);
+}
+
 static int train(struct run *run, struct pfw_error *err)
 {
+	int leads = pfw_together_leads(&run->opt.together);
 	struct pfw_launch how = {
+		.meeting = run->meeting,
 		.ranks = run->cfg->pipeline.ranks,
 		.ranks_per_process = run->cfg->pipeline.ranks_per_process,
 		.sleeps = !!(run->job->model->ops->flags & PFW_STAGE_SLEEPS),
@@ -232,18 +286,20 @@ static int train(struct run *run, struct pfw_error *err)
 			  run->opt.quiet, run->log);
 	run->progress.first_step = run->inputs.state.step;
 	run->progress.last_step = run->progress.first_step;
-	pfw_progress_start(&run->progress);
+	if (leads)
+		pfw_progress_start(&run->progress);
 	if (pfw_launch(&how, result, err)) {
 		status = PFW_EXIT_BOOT;
 	} else {
-		pfw_progress_end(&run->progress, result);
+		if (leads || result->status)
+			pfw_progress_end(&run->progress, result);
 		status = end_status(run, result);
 	}
-	if (!status && run->opt.trace &&
+	if (!status && leads && run->opt.trace &&
 	    pfw_trace_file_write(run->job->run_dir, how.ranks, run->opt.trace,
 				 err))
 		status = PFW_EXIT_RESOURCES;
-	if (result->status)
+	if (result->status && leads)
 		pfw_checkpoint_sweep(run->job->run_dir);
 	free(result);
 	return status;
@@ -268,6 +324,7 @@ static int close_log(struct run *run, int status, struct pfw_error *err)
 
 static void close_run(struct run *run)
 {
+	pfw_meeting_close(run->meeting);
 	pfw_job_close(run->job);
 	pfw_inputs_close(&run->inputs);
 	pfw_config_free(run->cfg);
@@ -292,9 +349,13 @@ static int execute(struct run *run, struct pfw_error *err)
 	}
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
+	if (meet(run, err))
+		return PFW_EXIT_BOOT;
 	rc = open_dir(run, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
+	if (begin(run, err))
+		return PFW_EXIT_BOOT;
 	note(run, run->cfg->warnings);
 	return train(run, err);
 }

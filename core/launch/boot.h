@@ -9,7 +9,7 @@
 #ifndef PFW_CORE_BOOT_H
 #define PFW_CORE_BOOT_H
 
-#include <pipefw/base.h>
+#include <pipefw/mac.h>
 
 #include "launch/event.h"
 #include "launch/status.h"
@@ -41,15 +41,26 @@ struct pfw_boot_ops {
 	 *  held up by whoever reads what it prints.  All wait with that rank, so
 	 *  no deadline passes meanwhile.  Cheap, no system call. */
 	int (*held)(const struct pfw_boot *boot);
+	/** ns that the clock of rank 0's host is ahead of this one's. */
+	int64_t (*clock_ahead)(const struct pfw_boot *boot);
+};
+
+/** What all ranks that one launcher starts have in common. */
+struct pfw_place {
+	uint32_t ranks;     /**< of the whole run */
+	uint32_t first, n;  /**< of these, the launcher's own */
+	uint32_t cores;     /**< this host's that the run may use */
+	uint64_t job;       /**< random number of the run */
+	char host[64];      /**< equal strings: ranks share memory */
+	char address[48];   /**< numeric: where other hosts reach this one */
+	uint8_t key[PFW_MAC_BYTES]; /**< known to the ranks of this run alone */
 };
 
 /** One rank's end; by one thread. */
 struct pfw_boot {
 	const struct pfw_boot_ops *ops;
 	uint32_t rank, ranks;
-	uint32_t cores;     /**< this host's that the run may use */
-	uint64_t job;       /**< random number of the run */
-	char host[64];      /**< equal strings: ranks share memory */
+	const struct pfw_place *place;
 	struct pfw_status *status; /**< this rank's */
 };
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -68,7 +67,8 @@ static int key_set(struct pfw_control_packet *packet, const char *key,
 static uint64_t turns(const struct pfw_boot *boot)
 {
 	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
-	uint64_t sum = 0;
+	uint64_t sum = atomic_load_explicit(&b->page->elsewhere,
+					    memory_order_relaxed);
 
 	for (uint32_t r = 0; r < boot->ranks; r++)
 		sum += atomic_load_explicit(&b->page->status[r].turns,
@@ -191,6 +191,14 @@ static int fork_held(const struct pfw_boot *boot)
 	return atomic_load_explicit(&b->page->held, memory_order_relaxed) != 0;
 }
 
+static int64_t fork_clock_ahead(const struct pfw_boot *boot)
+{
+	const struct pfw_boot_fork *b = (const struct pfw_boot_fork *)boot;
+
+	return atomic_load_explicit(&b->page->clock_ahead,
+				    memory_order_relaxed);
+}
+
 static const struct pfw_boot_ops fork_ops = {
 	.put = fork_put,
 	.get = fork_get,
@@ -199,19 +207,18 @@ static const struct pfw_boot_ops fork_ops = {
 	.aborted = fork_aborted,
 	.stopping = fork_stopping,
 	.held = fork_held,
+	.clock_ahead = fork_clock_ahead,
 };
 
 void pfw_boot_fork_init(struct pfw_boot_fork *boot,
 			struct pfw_control_page *page, int fd, uint32_t rank,
-			uint32_t ranks, uint32_t cores, uint64_t job)
+			const struct pfw_place *place)
 {
 	*boot = (struct pfw_boot_fork){
-		.boot = { .ops = &fork_ops, .rank = rank, .ranks = ranks,
-			  .cores = cores, .job = job,
+		.boot = { .ops = &fork_ops, .rank = rank,
+			  .ranks = place->ranks, .place = place,
 			  .status = &page->status[rank] },
 		.page = page,
 		.fd = fd,
 	};
-	snprintf(boot->boot.host, sizeof(boot->boot.host), "fork-%016llx",
-		 (unsigned long long)job);
 }

@@ -10,7 +10,12 @@
 struct pfw_control_page {
 	_Alignas(128) _Atomic uint32_t abort;
 	_Alignas(128) _Atomic uint32_t stop;
-	_Alignas(128) _Atomic uint32_t held; /**< ranks whose packet found no room */
+	_Alignas(128) _Atomic uint32_t held; /**< ranks whose packet found no
+						  room; and a launcher that
+						  rank 0's does not listen to */
+	_Alignas(128) _Atomic int64_t clock_ahead; /**< of this host: ns */
+	_Alignas(128) _Atomic uint64_t elsewhere; /**< turns of ranks whose status
+						       is not here */
 	struct pfw_status status[]; /**< [ranks] */
 };
 
@@ -41,6 +46,6 @@ struct pfw_boot_fork {
 
 void pfw_boot_fork_init(struct pfw_boot_fork *boot,
 			struct pfw_control_page *page, int fd, uint32_t rank,
-			uint32_t ranks, uint32_t cores, uint64_t job);
+			const struct pfw_place *place);
 
 #endif

@@ -16,6 +16,8 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "launch/far_run.h"
+#include "launch/meet.h"
 
 static int open_page(struct pfw_crew *crew, struct pfw_error *err)
 {
@@ -34,7 +36,9 @@ static int open_page(struct pfw_crew *crew, struct pfw_error *err)
 
 static int open_sockets(struct pfw_crew *crew, struct pfw_error *err)
 {
-	for (uint32_t r = 0; r < crew->how->ranks; r++) {
+	const struct pfw_place *place = crew->place;
+
+	for (uint32_t r = place->first; r < place->first + place->n; r++) {
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -83,26 +87,100 @@ static int open_signals(struct pfw_crew *crew, struct pfw_error *err)
 	return 0;
 }
 
+int pfw_crew_leads(const struct pfw_crew *crew)
+{
+	return crew->how->meeting && crew->how->meeting->leads;
+}
+
+int pfw_crew_is_guest(const struct pfw_crew *crew)
+{
+	return crew->how->meeting && !crew->how->meeting->leads;
+}
+
+static uint32_t n_links(const struct pfw_crew *crew)
+{
+	return crew->how->meeting ? crew->how->meeting->n_guests : 0;
+}
+
+static void add_members(struct pfw_crew *crew, uint32_t first, uint32_t n,
+			const char *host)
+{
+	uint32_t per = crew->how->ranks_per_process;
+
+	for (uint32_t done = 0; done < n; done += per)
+		crew->members[crew->n_members++] = (struct pfw_member){
+			.first = first + done,
+			.n = n - done < per ? n - done : per,
+			.host = host,
+		};
+}
+
+/* Those of other hosts are there: they started, or will be said to be gone. */
+static void add_guests(struct pfw_crew *crew)
+{
+	const struct pfw_meeting *m = crew->how->meeting;
+	uint32_t from = crew->n_members;
+
+	for (uint32_t i = 0; i < m->n_guests; i++)
+		add_members(crew, m->guests[i].first, m->guests[i].n,
+			    m->guests[i].name);
+	for (; from < crew->n_members; from++, crew->alive++)
+		crew->members[from].pid = 1;
+}
+
 static int allocate(struct pfw_crew *crew, struct pfw_error *err)
 {
-	uint32_t n = crew->how->ranks, per = crew->how->ranks_per_process;
+	uint32_t n = crew->how->ranks;
 
-	crew->n_members = (n + per - 1) / per;
 	crew->fds = malloc(n * sizeof(*crew->fds));
 	crew->rank_fds = malloc(n * sizeof(*crew->rank_fds));
-	crew->polls = calloc(n + 1, sizeof(*crew->polls));
+	crew->polls = calloc(n + 1 + n_links(crew), sizeof(*crew->polls));
 	crew->told = calloc(n, 1);
-	crew->members = calloc(crew->n_members, sizeof(*crew->members));
+	crew->members = calloc(n, sizeof(*crew->members));
 	if (!crew->fds || !crew->rank_fds || !crew->polls || !crew->told ||
 	    !crew->members)
 		return pfw_error_set(err, ENOMEM, "out of memory");
-	for (uint32_t r = 0; r < n; r++)
+	for (uint32_t r = 0; r < n; r++) {
 		crew->fds[r] = crew->rank_fds[r] = -1;
-	for (uint32_t i = 0; i < crew->n_members; i++) {
-		crew->members[i].first = i * per;
-		crew->members[i].n = n - i * per < per ? n - i * per : per;
+		crew->polls[r].fd = -1;
 	}
+	add_members(crew, crew->place->first, crew->place->n, NULL);
+	if (pfw_crew_leads(crew))
+		add_guests(crew);
 	return 0;
+}
+
+/* A run on this host alone: where it is. */
+static void take_place(struct pfw_crew *crew)
+{
+	struct pfw_place *p = &crew->own;
+
+	crew->place = crew->how->meeting ? &crew->how->meeting->place : p;
+	p->ranks = p->n = crew->how->ranks;
+	p->cores = pfw_cores();
+	strcpy(p->address, "127.0.0.1");
+	if (getrandom(&p->job, sizeof(p->job), 0) != sizeof(p->job) ||
+	    getrandom(p->key, sizeof(p->key), 0) != sizeof(p->key))
+		p->job = pfw_now() ^ (uint64_t)getpid() << 32;
+	snprintf(p->host, sizeof(p->host), "fork-%016llx",
+		 (unsigned long long)p->job);
+}
+
+/* A rank that takes no answers is stopped or dead: others will find out. */
+static void answer(void *context, uint32_t rank,
+		   const struct pfw_control_packet *packet)
+{
+	struct pfw_crew *crew = context;
+	ssize_t n;
+
+	if (crew->fds[rank] < 0) {
+		if (pfw_crew_leads(crew))
+			pfw_far_lead_answer(crew, rank, packet);
+		return;
+	}
+	n = send(crew->fds[rank], packet, sizeof(*packet),
+		 MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)n;
 }
 
 int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
@@ -116,8 +194,7 @@ int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
 	crew->signals = -1;
 	crew->last_sign = crew->last_look = pfw_now();
 	pthread_sigmask(SIG_BLOCK, NULL, &crew->old_mask);
-	if (getrandom(&crew->job, sizeof(crew->job), 0) != sizeof(crew->job))
-		crew->job = pfw_now() ^ (uint64_t)getpid() << 32;
+	take_place(crew);
 	rc = allocate(crew, err);
 	if (!rc)
 		rc = open_page(crew, err);
@@ -125,8 +202,8 @@ int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
 		rc = open_sockets(crew, err);
 	if (!rc)
 		rc = open_signals(crew, err);
-	if (!rc)
-		rc = pfw_hub_open(how->ranks, crew->fds, &crew->hub, err);
+	if (!rc && !pfw_crew_is_guest(crew))
+		rc = pfw_hub_open(how->ranks, answer, crew, &crew->hub, err);
 	if (rc)
 		pfw_crew_close(crew);
 	return rc;
@@ -158,18 +235,19 @@ static void rank_signals(const struct pfw_crew *crew)
  * sleep share them as neighbours do: most of their messages then wake somebody
  * on the same core, in 1 us where another core's idle sleep takes 30.
  */
-static void pin(const struct pfw_launch *how, uint32_t rank)
+static void pin(const struct pfw_launch *how, const struct pfw_boot *boot)
 {
+	uint32_t ranks = boot->place->n, rank = boot->rank - boot->place->first;
 	cpu_set_t all, one;
 	uint32_t cores, nth = 0;
 
 	if (sched_getaffinity(0, sizeof(all), &all))
 		return;
 	cores = (uint32_t)CPU_COUNT(&all);
-	if (cores < how->ranks && !how->sleeps)
+	if (cores < ranks && !how->sleeps)
 		return;
-	if (cores < how->ranks)
-		rank = (uint32_t)((uint64_t)rank * cores / how->ranks);
+	if (cores < ranks)
+		rank = (uint32_t)((uint64_t)rank * cores / ranks);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &all) && nth++ == rank) {
 			CPU_ZERO(&one);
@@ -190,7 +268,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
 
-	pin(thread->how, thread->boot.boot.rank);
+	pin(thread->how, &thread->boot.boot);
 	thread->status = thread->how->rank_main(thread->how->context,
 						&thread->boot.boot);
 	return NULL;
@@ -250,6 +328,9 @@ static void close_others(struct pfw_crew *crew, const struct pfw_member *me)
 			close_fd(&crew->rank_fds[r]);
 	}
 	close_fd(&crew->signals);
+	/* Links are the launcher's, who alone hangs up by ending. */
+	for (uint32_t i = 0; i < n_links(crew); i++)
+		close(pfw_link_fd(crew->how->meeting->guests[i].link));
 }
 
 static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
@@ -266,8 +347,7 @@ static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
 
 		threads[i].how = crew->how;
 		pfw_boot_fork_init(&threads[i].boot, crew->page,
-				   crew->rank_fds[rank], rank, crew->how->ranks,
-				   pfw_cores(), crew->job);
+				   crew->rank_fds[rank], rank, crew->place);
 	}
 	status = run_threads(threads, me->n);
 	free(threads);
@@ -281,8 +361,11 @@ int pfw_crew_start(struct pfw_crew *crew, struct pfw_error *err)
 	fflush(NULL);
 	for (uint32_t i = 0; i < crew->n_members; i++) {
 		struct pfw_member *member = &crew->members[i];
-		pid_t pid = fork();
+		pid_t pid;
 
+		if (member->host)
+			continue;
+		pid = fork();
 		if (pid < 0)
 			return pfw_error_set(err, errno,
 					     "cannot start the process of rank "
@@ -312,7 +395,7 @@ void pfw_crew_kill(struct pfw_crew *crew)
 	for (uint32_t i = 0; i < crew->n_members; i++) {
 		struct pfw_member *member = &crew->members[i];
 
-		if (!member->pid)
+		if (!member->pid || member->host)
 			continue;
 		kill(member->pid, SIGKILL);
 		waitpid(member->pid, NULL, 0);

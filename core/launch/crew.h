@@ -15,8 +15,21 @@
 /** A process and the ranks it carries. */
 struct pfw_member {
 	pid_t pid; /**< 0: gone */
-	pid_t was; /**< its pid while it lived */
+	pid_t was; /**< its pid while it lived; on another host 0: not known */
 	uint32_t first, n;
+	const char *host; /**< NULL: this one */
+	int stopped;      /**< on another host: what its launcher said last */
+};
+
+/** What is between this launcher and those of other hosts. */
+struct pfw_far {
+	uint32_t said;         /**< lead: abort and stop, as last told */
+	uint64_t beat_at;      /**< guest: of the beat not yet answered, or 0 */
+	uint64_t last_beat;
+	uint64_t beat_bytes, answered; /**< of its link's queued bytes */
+	uint64_t quickest;     /**< ns: of a beat and its answer */
+	int deaf;              /**< guest: the lead does not answer */
+	int ended;             /**< guest: the lead has said how */
 };
 
 struct pfw_crew {
@@ -24,12 +37,14 @@ struct pfw_crew {
 	struct pfw_launch_result *result;
 	struct pfw_control_page *page;
 	size_t page_bytes;
-	uint64_t job;
-	int *fds;       /**< [ranks] the launcher's ends */
+	struct pfw_place own;          /**< of a run on this host alone */
+	const struct pfw_place *place; /**< &own, or the meeting's */
+	int *fds;       /**< [ranks] the launcher's ends; -1: of another host */
 	int *rank_fds;  /**< [ranks] the ranks' ends, until they are started */
-	struct pollfd *polls; /**< [ranks + 1]: sockets, then signals */
+	struct pollfd *polls; /**< [ranks + 1 + guests]: sockets, signals, links */
 	unsigned char *told;  /**< [ranks] it said why it fails */
-	struct pfw_hub *hub;
+	struct pfw_hub *hub; /**< NULL: the lead's */
+	struct pfw_far far;
 	struct pfw_member *members;
 	uint32_t n_members, alive;
 	int signals;
@@ -49,6 +64,12 @@ int pfw_crew_start(struct pfw_crew *crew, struct pfw_error *err);
 void pfw_crew_kill(struct pfw_crew *crew);
 void pfw_crew_close(struct pfw_crew *crew);
 
+/** Does this launcher look after ranks of other hosts, or is it looked after? */
+int pfw_crew_leads(const struct pfw_crew *crew);
+int pfw_crew_is_guest(const struct pfw_crew *crew);
+
+/** "process 123", "process 123 on HOST" */
+void pfw_member_process(const struct pfw_member *member, char *buf, size_t len);
 /** Is the process in state T (stopped)? */
 int pfw_member_stopped(const struct pfw_member *member);
 /** Every rank that lives is in a wait, has failed or is stopped. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "launch/meet.h"
 #include "schedule/program.h"
 
 int pfw_member_stopped(const struct pfw_member *member)
@@ -14,8 +15,8 @@ int pfw_member_stopped(const struct pfw_member *member)
 	size_t n;
 	FILE *f;
 
-	if (!member->pid)
-		return 0;
+	if (!member->pid || member->host)
+		return member->pid && member->stopped;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)member->pid);
 	f = fopen(path, "re");
 	if (!f)
@@ -54,19 +55,30 @@ static void add(char *buf, size_t len, size_t *used, const char *text)
 		*used = len - 1;
 }
 
+void pfw_member_process(const struct pfw_member *member, char *buf, size_t len)
+{
+	char process[32] = "process";
+
+	if (member->was)
+		snprintf(process, sizeof(process), "process %d",
+			 (int)member->was);
+	snprintf(buf, len, "%s%s%s", process, member->host ? " on " : "",
+		 member->host ? member->host : "");
+}
+
 static void process_text(const struct pfw_member *member, char *buf, size_t len)
 {
-	if (!member->pid)
-		snprintf(buf, len, " (process %d, gone)", (int)member->was);
-	else if (pfw_member_stopped(member))
-		snprintf(buf, len, " (process %d, stopped)", (int)member->pid);
-	else
-		snprintf(buf, len, " (process %d)", (int)member->pid);
+	char process[128];
+
+	pfw_member_process(member, process, sizeof(process));
+	snprintf(buf, len, " (%s%s)", process,
+		 !member->pid		      ? ", gone" :
+		 pfw_member_stopped(member) ? ", stopped" : "");
 }
 
 void pfw_crew_picture(const struct pfw_crew *crew, char *buf, size_t len)
 {
-	char line[400], process[64];
+	char line[500], process[160];
 	size_t used = 0;
 
 	buf[0] = 0;
@@ -88,13 +100,10 @@ void pfw_crew_death_text(const struct pfw_crew *crew,
 			 size_t len)
 {
 	const struct pfw_status *s = &crew->page->status[member->first];
-	char action[48], ranks[48], how[64];
+	char action[48], ranks[48], process[128], how[64];
 
-	if (member->n == 1)
-		snprintf(ranks, sizeof(ranks), "rank %u", member->first);
-	else
-		snprintf(ranks, sizeof(ranks), "ranks %u-%u", member->first,
-			 member->first + member->n - 1);
+	pfw_ranks_text(member->first, member->n, ranks, sizeof(ranks));
+	pfw_member_process(member, process, sizeof(process));
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "was killed by signal %d (%s)",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -104,18 +113,23 @@ void pfw_crew_death_text(const struct pfw_crew *crew,
 	pfw_action_text(atomic_load(&s->type), atomic_load(&s->stage),
 			atomic_load(&s->microbatch), action, sizeof(action));
 	if (atomic_load(&s->phase) == PFW_PHASE_RUNNING)
-		snprintf(buf, len, "%s (process %d) %s at %s of step %llu",
-			 ranks, (int)member->was, how, action,
+		snprintf(buf, len, "%s (%s) %s at %s of step %llu", ranks,
+			 process, how, action,
 			 (unsigned long long)atomic_load(&s->step));
 	else
-		snprintf(buf, len, "%s (process %d) %s", ranks,
-			 (int)member->was, how);
+		snprintf(buf, len, "%s (%s) %s", ranks, process, how);
 }
 
 static const struct pfw_member *member_of(const struct pfw_crew *crew,
 					  uint32_t rank)
 {
-	return &crew->members[rank / crew->how->ranks_per_process];
+	uint32_t i = 0;
+
+	while (i + 1 < crew->n_members &&
+	       (rank < crew->members[i].first ||
+		rank - crew->members[i].first >= crew->members[i].n))
+		i++;
+	return &crew->members[i];
 }
 
 /* Whom a rank waits for; PFW_NONE: nobody in particular. */
@@ -191,6 +205,7 @@ static void chain_text(const struct pfw_crew *crew, char *buf, size_t len)
 	const struct pfw_status *s = &crew->page->status[crew->cause_rank];
 	uint32_t at = atomic_load(&s->peer), next, hops = 0;
 	const struct pfw_member *member;
+	char process[128];
 	size_t used = (size_t)snprintf(buf, len, "rank %u waits for rank %u",
 				       crew->cause_rank, at);
 
@@ -206,13 +221,14 @@ static void chain_text(const struct pfw_crew *crew, char *buf, size_t len)
 	if (at >= crew->how->ranks || used >= len)
 		return;
 	member = member_of(crew, at);
+	pfw_member_process(member, process, sizeof(process));
 	if (hops > crew->how->ranks)
 		circle_text(crew, buf + used, len - used);
 	else if (!member->pid)
 		snprintf(buf + used, len - used, ", which is gone");
 	else if (pfw_member_stopped(member))
-		snprintf(buf + used, len - used,
-			 ", which is stopped (process %d)", (int)member->pid);
+		snprintf(buf + used, len - used, ", which is stopped (%s)",
+			 process);
 	else
 		snprintf(buf + used, len - used, ", which is at work");
 }

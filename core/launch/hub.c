@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* A rank puts a handful of values; more is a fault of ours. */
 #define ENTRIES_PER_RANK 32u
@@ -16,7 +15,9 @@ struct entry {
 
 struct pfw_hub {
 	uint32_t ranks;
-	const int *fds;
+	void (*answer)(void *context, uint32_t rank,
+		       const struct pfw_control_packet *packet);
+	void *context;
 	struct entry *entries;
 	size_t n, capacity;
 	struct pfw_control_packet **waiting; /* [ranks]: GETs not yet answered */
@@ -24,14 +25,17 @@ struct pfw_hub {
 	unsigned char *fenced; /* [ranks] */
 };
 
-int pfw_hub_open(uint32_t ranks, const int *fds, struct pfw_hub **out,
-		 struct pfw_error *err)
+int pfw_hub_open(uint32_t ranks,
+		 void (*answer)(void *context, uint32_t rank,
+				const struct pfw_control_packet *packet),
+		 void *context, struct pfw_hub **out, struct pfw_error *err)
 {
 	struct pfw_hub *hub = calloc(1, sizeof(*hub));
 
 	if (hub) {
 		hub->ranks = ranks;
-		hub->fds = fds;
+		hub->answer = answer;
+		hub->context = context;
 		hub->waiting = calloc(ranks, sizeof(*hub->waiting));
 		hub->fenced = calloc(ranks, 1);
 	}
@@ -55,15 +59,6 @@ void pfw_hub_close(struct pfw_hub *hub)
 	free(hub);
 }
 
-/* A rank that takes no answers is stopped or dead: others will find out. */
-static void answer(struct pfw_hub *hub, uint32_t rank,
-		   const struct pfw_control_packet *packet)
-{
-	ssize_t n = send(hub->fds[rank], packet, sizeof(*packet),
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)n;
-}
-
 static struct entry *find(struct pfw_hub *hub, const char *key)
 {
 	for (size_t i = 0; i < hub->n; i++)
@@ -81,7 +76,7 @@ static int answer_get(struct pfw_hub *hub, uint32_t rank, const char *key)
 		return -EAGAIN;
 	packet.len = entry->len;
 	memcpy(packet.value, entry->value, entry->len);
-	answer(hub, rank, &packet);
+	hub->answer(hub->context, rank, &packet);
 	return 0;
 }
 
@@ -152,7 +147,7 @@ static void take_fence(struct pfw_hub *hub, uint32_t rank)
 	hub->at_fence = 0;
 	memset(hub->fenced, 0, hub->ranks);
 	for (uint32_t r = 0; r < hub->ranks; r++)
-		answer(hub, r, &go);
+		hub->answer(hub->context, r, &go);
 }
 
 int pfw_hub_take(struct pfw_hub *hub, uint32_t rank,

@@ -8,9 +8,12 @@
 
 struct pfw_hub;
 
-/** @p fds [ranks]: the launcher's ends of the ranks' sockets; borrowed. */
-int pfw_hub_open(uint32_t ranks, const int *fds, struct pfw_hub **out,
-		 struct pfw_error *err);
+/** @p answer brings an answer to a rank, and must not wait: one that takes none
+ *  is stopped or dead, and others will find out. */
+int pfw_hub_open(uint32_t ranks,
+		 void (*answer)(void *context, uint32_t rank,
+				const struct pfw_control_packet *packet),
+		 void *context, struct pfw_hub **out, struct pfw_error *err);
 void pfw_hub_close(struct pfw_hub *hub);
 /** Takes a PUT, GET or FENCE of @p rank and sends what is due. */
 int pfw_hub_take(struct pfw_hub *hub, uint32_t rank,

@@ -16,7 +16,8 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
-#include "launch/crew.h"
+#include "launch/far_run.h"
+#include "launch/meet.h"
 
 #define SETTLE_NS (500 * PFW_MS) /* for the others to reach their waits */
 #define LEAVE_NS (1000 * PFW_MS) /* for ranks to end by themselves */
@@ -64,13 +65,32 @@ static void take_event(struct pfw_crew *crew, uint32_t rank,
 	}
 }
 
-static void take_packets(struct pfw_crew *crew, uint32_t rank)
+/* One that a rank of this host or another sent. */
+static void take_packet(struct pfw_crew *crew, uint32_t rank,
+			struct pfw_control_packet *packet)
+{
+	struct pfw_error err = { 0 };
+
+	if (pfw_crew_is_guest(crew)) {
+		pfw_far_guest_packet(crew, rank, packet);
+	} else if (packet->type == PFW_CONTROL_TELL) {
+		packet->event.text[sizeof(packet->event.text) - 1] = 0;
+		take_event(crew, rank, &packet->event);
+	} else if (pfw_hub_take(crew->hub, rank, packet, &err)) {
+		fail(crew, rank, PFW_EXIT_INTERNAL, PFW_CAUSE_OWN, err.text);
+	}
+}
+
+/* With @all whatever the lead may think of it. */
+static void take_packets(struct pfw_crew *crew, uint32_t rank, int all)
 {
 	struct pfw_control_packet packet;
-	struct pfw_error err = { 0 };
 	ssize_t n;
 
-	for (;;) {
+	while (crew->fds[rank] >= 0) {
+		if (!all && pfw_crew_is_guest(crew) &&
+		    !pfw_far_guest_ready(crew))
+			return;
 		n = recv(crew->fds[rank], &packet, sizeof(packet), MSG_DONTWAIT);
 		/* It died with an answer unread; its own words come after. */
 		if (n < 0 && errno == ECONNRESET)
@@ -86,20 +106,14 @@ static void take_packets(struct pfw_crew *crew, uint32_t rank)
 			     "a rank sent half a packet");
 			return;
 		}
-		if (packet.type == PFW_CONTROL_TELL) {
-			packet.event.text[sizeof(packet.event.text) - 1] = 0;
-			take_event(crew, rank, &packet.event);
-		} else if (pfw_hub_take(crew->hub, rank, &packet, &err)) {
-			fail(crew, rank, PFW_EXIT_INTERNAL, PFW_CAUSE_OWN,
-			     err.text);
-		}
+		take_packet(crew, rank, &packet);
 	}
 }
 
 static void drain(struct pfw_crew *crew)
 {
 	for (uint32_t r = 0; r < crew->how->ranks; r++)
-		take_packets(crew, r);
+		take_packets(crew, r, 0);
 }
 
 static void took_leave(struct pfw_crew *crew, struct pfw_member *member,
@@ -109,14 +123,18 @@ static void took_leave(struct pfw_crew *crew, struct pfw_member *member,
 
 	member->pid = 0;
 	crew->alive--;
+	/* What it said before it went counts more than how it went. */
+	for (uint32_t r = member->first; r < member->first + member->n; r++)
+		take_packets(crew, r, 1);
+	if (pfw_crew_is_guest(crew)) {
+		pfw_far_guest_left(crew, member, status);
+		return;
+	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
-	/* What it said before it went counts more than how it went. */
-	for (uint32_t r = member->first; r < member->first + member->n; r++) {
-		take_packets(crew, r);
+	for (uint32_t r = member->first; r < member->first + member->n; r++)
 		if (crew->told[r])
 			return;
-	}
 	/* Once all have been told to end, ends are no causes. */
 	if (crew->explained)
 		return;
@@ -132,7 +150,7 @@ static void reap(struct pfw_crew *crew)
 		struct pfw_member *member = &crew->members[i];
 		int status;
 
-		if (member->pid &&
+		if (member->pid && !member->host &&
 		    waitpid(member->pid, &status, WNOHANG) == member->pid)
 			took_leave(crew, member, status);
 	}
@@ -151,9 +169,13 @@ static int all_began(const struct pfw_crew *crew)
 static void asked_to_end(struct pfw_crew *crew, int sig)
 {
 	int twice = crew->result->signal != 0;
+	int guest = pfw_crew_is_guest(crew);
 
 	crew->result->signal = sig;
-	if (twice || !all_began(crew)) {
+	/* The lead knows how far all are, and ends them. */
+	if (guest)
+		pfw_far_guest_signal(crew, sig);
+	if (twice || (!guest && !all_began(crew))) {
 		fail(crew, 0, 128 + sig, PFW_CAUSE_OWN,
 		     twice ? "interrupted twice: ended at once" :
 			     "interrupted before the first step: there is "
@@ -161,7 +183,8 @@ static void asked_to_end(struct pfw_crew *crew, int sig)
 		crew->failed_at = 0;
 		return;
 	}
-	atomic_store(&crew->page->stop, 1);
+	if (!guest)
+		atomic_store(&crew->page->stop, 1);
 	note(crew, "stopping after this step (once more to end at once)");
 }
 
@@ -200,19 +223,21 @@ static void look_for_stopped(struct pfw_crew *crew)
 		crew->last_sign = now;
 	}
 	crew->last_look = now;
-	if (crew->failed ||
+	if (crew->failed || pfw_crew_is_guest(crew) ||
 	    (double)(now - crew->last_sign) < crew->how->timeout * 1e9)
 		return;
-	for (uint32_t i = 0; i < crew->n_members; i++)
-		if (pfw_member_stopped(&crew->members[i])) {
-			snprintf(text, sizeof(text),
-				 "rank %u (process %d) is stopped and made no "
-				 "progress for %.0f s",
-				 crew->members[i].first,
-				 (int)crew->members[i].pid, crew->how->timeout);
-			fail(crew, crew->members[i].first, PFW_EXIT_HUNG,
-			     PFW_CAUSE_OWN, text);
-		}
+	for (uint32_t i = 0; i < crew->n_members; i++) {
+		const struct pfw_member *member = &crew->members[i];
+		char process[128];
+
+		if (!pfw_member_stopped(member))
+			continue;
+		pfw_member_process(member, process, sizeof(process));
+		snprintf(text, sizeof(text),
+			 "rank %u (%s) is stopped and made no progress for "
+			 "%.0f s", member->first, process, crew->how->timeout);
+		fail(crew, member->first, PFW_EXIT_HUNG, PFW_CAUSE_OWN, text);
+	}
 }
 
 /* After a failure: let the others reach their waits, look, then end them. */
@@ -233,26 +258,71 @@ static void see_to_end(struct pfw_crew *crew)
 	    now - crew->ending_at > LEAVE_NS) {
 		crew->killing = 1;
 		for (uint32_t i = 0; i < crew->n_members; i++)
-			if (crew->members[i].pid)
+			if (crew->members[i].pid && !crew->members[i].host)
 				kill(crew->members[i].pid, SIGKILL);
 	}
+	/* Their launchers have done the same, or are not there. */
+	if (crew->killing && pfw_crew_leads(crew) &&
+	    now - crew->ending_at > 2 * LEAVE_NS)
+		pfw_far_lead_abandon(crew);
+}
+
+static void far_serve(struct pfw_crew *crew)
+{
+	static const struct pfw_far_calls calls = {
+		.packet = take_packet,
+		.left = took_leave,
+		.signal = asked_to_end,
+		.fail = fail,
+	};
+
+	if (pfw_crew_leads(crew))
+		pfw_far_lead_serve(crew, &calls);
+	if (pfw_crew_is_guest(crew))
+		pfw_far_guest_serve(crew, &calls);
+}
+
+/* Sockets of ranks, signals, links; not of ranks that would not be heard. */
+static void wait_for_all(struct pfw_crew *crew)
+{
+	const struct pfw_meeting *m = crew->how->meeting;
+	uint32_t n = crew->how->ranks + 1;
+	int deaf = pfw_crew_is_guest(crew) && !pfw_far_guest_ready(crew);
+
+	for (uint32_t r = 0; r < crew->how->ranks; r++)
+		crew->polls[r].events = deaf ? 0 : POLLIN;
+	for (uint32_t i = 0; m && i < m->n_guests; i++, n++) {
+		const struct pfw_link *link = m->guests[i].link;
+
+		crew->polls[n].fd = link ? pfw_link_fd(link) : -1;
+		crew->polls[n].events = link ? pfw_link_events(link) : 0;
+	}
+	poll(crew->polls, n, crew->failed ? 10 : 200);
+}
+
+/* There is something to wait for: a rank, or what the lead has to say. */
+static int goes_on(const struct pfw_crew *crew)
+{
+	return crew->alive ||
+	       (pfw_crew_is_guest(crew) && pfw_far_guest_waits(crew));
 }
 
 static void serve(struct pfw_crew *crew)
 {
-	uint32_t n = crew->how->ranks;
-
-	while (crew->alive) {
-		poll(crew->polls, n + 1, crew->failed ? 10 : 200);
+	while (goes_on(crew)) {
+		wait_for_all(crew);
 		drain(crew);
 		take_signals(crew);
 		reap(crew);
+		far_serve(crew);
 		look_for_stopped(crew);
 		see_to_end(crew);
 	}
 	drain(crew);
 	if (crew->failed && !crew->explained)
 		pfw_crew_explain(crew);
+	if (pfw_crew_leads(crew))
+		pfw_far_lead_end(crew);
 }
 
 int pfw_launch(const struct pfw_launch *how, struct pfw_launch_result *result,

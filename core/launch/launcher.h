@@ -7,11 +7,16 @@
 
 #include "launch/boot.h"
 
+struct pfw_meeting;
+
 struct pfw_launch {
-	uint32_t ranks;
+	uint32_t ranks;             /**< of the whole run */
 	uint32_t ranks_per_process; /**< threads of one process; >= 1 */
 	int sleeps;                 /**< ranks leave their core as they work */
 	double timeout;             /**< s: as run.timeout */
+	/** Begun: the other hosts' launchers, and which ranks are this one's.
+	 *  NULL: all are.  At a guest only on_note is called. */
+	struct pfw_meeting *meeting;
 	/** Runs on each rank; gives its exit status, 0: well.  Before another
 	 *  status it tells PFW_EVENT_FAIL. */
 	int (*rank_main)(void *context, struct pfw_boot *boot);

@@ -27,9 +27,11 @@ static int open_layer(struct pfw_rank *rank, const struct pfw_choice *choice,
 		.size = sizeof(info),
 		.rank = rank->rank,
 		.ranks = ranks,
-		.job = rank->boot->job,
+		.job = rank->boot->place->job,
 		.spin_ns = rank->has_core ? SPIN_NS : 0,
-		.host = rank->boot->host,
+		.host = rank->boot->place->host,
+		.address = rank->boot->place->address,
+		.key = rank->boot->place->key,
 	};
 	struct pfw_below *below =
 		rank->n_layers ? &rank->layers[rank->n_layers - 1] : NULL;

@@ -10,7 +10,8 @@
 /* Where ranks share cores, each gets its share of one. */
 static double share(const struct pfw_rank *rank)
 {
-	double cores = rank->boot->cores, ranks = rank->boot->ranks;
+	const struct pfw_place *place = rank->boot->place;
+	double cores = place->cores, ranks = place->n;
 
 	return cores < ranks ? cores / ranks : 1;
 }

@@ -130,7 +130,7 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		.job = job,
 		.boot = boot,
 		.rank = boot->rank,
-		.has_core = boot->cores >= boot->ranks,
+		.has_core = boot->place->cores >= boot->place->n,
 	};
 	struct pfw_error err = { 0 };
 	int rc;

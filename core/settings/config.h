@@ -128,6 +128,10 @@ const char *pfw_config_schedule(const struct pfw_config *cfg);
 int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 		     struct pfw_error *err);
 
+/** What must be equal on all hosts of a run, a line each: all but the names of
+ *  files and what plugins are told of this host. */
+void pfw_config_write_common(const struct pfw_config *cfg, FILE *to);
+
 /** The option tables of the core's own groups (for describe, tests). */
 struct pfw_group {
 	const char *name; /**< "run", "pipeline", ... */

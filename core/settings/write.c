@@ -106,6 +106,46 @@ static void write_transport(FILE *to, const struct pfw_transport_choice *t)
 	fputs(t->n_filters ? "\n\t);\n};\n" : ");\n};\n", to);
 }
 
+static void write_common(FILE *to, const struct pfw_values *values,
+			 const char *group)
+{
+	for (uint32_t i = 0; i < values->n; i++) {
+		if (values->v[i].state == PFW_VALUE_UNSET ||
+		    values->options[i].flags & PFW_OPTION_PATH)
+			continue;
+		fputs(group, to);
+		write_value(to, &values->options[i], &values->v[i]);
+		fputc('\n', to);
+	}
+}
+
+static void write_chosen(FILE *to, const struct pfw_choice *c,
+			 const char *what)
+{
+	fprintf(to, "%s = %s\n", what,
+		c->plugin ? c->plugin->info.name : "none");
+}
+
+void pfw_config_write_common(const struct pfw_config *cfg, FILE *to)
+{
+	const struct pfw_transport_choice *t = &cfg->transport;
+
+	write_common(to, cfg->groups[PFW_GROUP_RUN], "run.");
+	write_chosen(to, &cfg->model, "model.stage");
+	write_common(to, cfg->model.values, "model.");
+	write_chosen(to, &cfg->schedule, "pipeline.schedule.name");
+	if (cfg->schedule.values)
+		write_common(to, cfg->schedule.values, "pipeline.schedule.");
+	write_common(to, cfg->groups[PFW_GROUP_PIPELINE], "pipeline.");
+	write_chosen(to, &t->transport, "transport.name");
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		write_chosen(to, &t->filters[i], "transport.filters.name");
+	write_chosen(to, &cfg->device, "device.name");
+	write_common(to, cfg->groups[PFW_GROUP_DEVICE], "device.");
+	write_common(to, cfg->groups[PFW_GROUP_OPTIMIZER], "optimizer.");
+	write_common(to, cfg->groups[PFW_GROUP_DATA], "data.");
+}
+
 int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 		     struct pfw_error *err)
 {

@@ -27,6 +27,7 @@
 #ifndef PIPEFW_TRANSPORT_H
 #define PIPEFW_TRANSPORT_H
 
+#include <pipefw/mac.h>
 #include <pipefw/plugin.h>
 
 PFW_BEGIN_DECLS
@@ -91,6 +92,10 @@ struct pfw_transport_info {
 	uint64_t spin_ns; /**< how long wait() may spin before it sleeps; 0 where
 			       ranks outnumber cores */
 	const char *host; /**< host id: equal strings share memory */
+	const char *address; /**< numeric IPv4 or IPv6: where the other hosts of
+				  the run reach this one */
+	const uint8_t *key; /**< [PFW_MAC_BYTES] known to this run's ranks
+				 alone, see mac.h */
 };
 
 /** One end of a channel as the plan describes it. */
