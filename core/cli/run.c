@@ -347,6 +347,8 @@ static int execute(struct run *run, struct pfw_error *err)
 								      stdout);
 		return PFW_EXIT_OK;
 	}
+	run->job->first_here = run->opt.together.first;
+	run->job->n_here = run->opt.together.n;
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
 	if (meet(run, err))

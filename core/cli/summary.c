@@ -72,17 +72,25 @@ static void print_schedule(const struct pfw_job *job, FILE *to)
 	     job->model->shape.batch, job->model->shape.seq);
 }
 
-static void print_transport(const struct pfw_job *job, FILE *to)
+static void stack_text(const struct pfw_transport_choice *t, char names[512])
 {
-	const struct pfw_transport_choice *t = &job->cfg->transport;
+	char *at = names, *end = names + 512;
 
-	char names[512], *at = names, *end = names + sizeof(names);
-
-	at += snprintf(at, sizeof(names), "%.48s",
-		       t->transport.plugin->info.name);
+	at += snprintf(at, 512, "%.48s", t->transport.plugin->info.name);
 	for (uint32_t i = 0; i < t->n_filters; i++)
 		at += snprintf(at, (size_t)(end - at), " + %.48s",
 			       t->filters[i].plugin->info.name);
+}
+
+static void print_transport(const struct pfw_job *job, FILE *to)
+{
+	char names[1100], far[512];
+
+	stack_text(&job->cfg->transport, names);
+	if (job->cfg->remote.transport.plugin) {
+		stack_text(&job->cfg->remote, far);
+		strcat(strcat(names, ", between hosts "), far);
+	}
 	if (job->cfg->pipeline.ranks_per_process > 1)
 		line(to, "transport", "%s, %u ranks per process", names,
 		     job->cfg->pipeline.ranks_per_process);

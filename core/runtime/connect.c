@@ -1,4 +1,4 @@
-/* Opening the transport, and every channel, before the first step. */
+/* Opening every channel, before the first step. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,68 +10,11 @@
 #include "runtime/local.h"
 #include "runtime/rank.h"
 
-#define SPIN_NS 20000ull
 #define WARM_UP_BYTES 4096u
 
 uint64_t pfw_rank_deadline(const struct pfw_rank *rank)
 {
 	return pfw_now() + (uint64_t)(rank->job->cfg->run.timeout * 1e9);
-}
-
-static int open_layer(struct pfw_rank *rank, const struct pfw_choice *choice,
-		      struct pfw_address *self, struct pfw_error *err)
-{
-	const struct pfw_transport_ops *ops = &choice->plugin->ops.transport;
-	uint32_t ranks = rank->boot->ranks;
-	struct pfw_transport_info info = {
-		.size = sizeof(info),
-		.rank = rank->rank,
-		.ranks = ranks,
-		.job = rank->boot->place->job,
-		.spin_ns = rank->has_core ? SPIN_NS : 0,
-		.host = rank->boot->place->host,
-		.address = rank->boot->place->address,
-		.key = rank->boot->place->key,
-	};
-	struct pfw_below *below =
-		rank->n_layers ? &rank->layers[rank->n_layers - 1] : NULL;
-	struct pfw_below *layer = &rank->layers[rank->n_layers];
-	int rc = ops->open(choice->values, &info, below, &layer->transport,
-			   self, err);
-
-	if (rc)
-		return rc;
-	layer->ops = ops;
-	rank->n_layers++;
-	return 0;
-}
-
-static int open_transport(struct pfw_rank *rank, struct pfw_error *err)
-{
-	const struct pfw_transport_choice *choice = &rank->job->cfg->transport;
-	struct pfw_address self = { 0 };
-	uint64_t deadline = pfw_rank_deadline(rank);
-	char key[PFW_BOOT_KEY_MAX];
-	int rc = open_layer(rank, &choice->transport, &self, err);
-
-	for (uint32_t i = 0; !rc && i < choice->n_filters; i++)
-		rc = open_layer(rank, &choice->filters[i], &self, err);
-	if (rc)
-		return rc;
-	snprintf(key, sizeof(key), "address/%u", rank->rank);
-	rc = rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
-	rank->addresses = calloc(rank->boot->ranks, sizeof(*rank->addresses));
-	if (!rank->addresses)
-		return pfw_error_set(err, ENOMEM, "out of memory");
-	for (uint32_t r = 0; !rc && r < rank->boot->ranks; r++) {
-		size_t len;
-
-		snprintf(key, sizeof(key), "address/%u", r);
-		rc = rank->boot->ops->get(rank->boot, key, &rank->addresses[r],
-					  sizeof(rank->addresses[r]), &len,
-					  deadline, err);
-	}
-	return rc;
 }
 
 static struct pfw_channel_info info_of(const struct pfw_rank *rank,
@@ -129,7 +72,6 @@ static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
 static int try_channels(struct pfw_rank *rank, unsigned char *open,
 			uint32_t *left, uint64_t deadline, struct pfw_error *err)
 {
-	struct pfw_below *top = &rank->layers[rank->n_layers - 1];
 	struct pfw_status *status = rank->boot->status;
 
 	*left = 0;
@@ -137,6 +79,8 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 		const struct pfw_edge *edge = &rank->job->edges[i];
 		struct pfw_channel_info info = info_of(rank, edge);
 		uint32_t peer = info.sending ? edge->to : edge->from;
+		const struct pfw_stack *stack;
+		const struct pfw_below *top;
 		int rc;
 
 		if (!is_ours(rank, edge) || edge->from == edge->to || open[i])
@@ -146,9 +90,11 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 		rc = may_go_on(rank, deadline, err);
 		if (rc)
 			return rc;
+		stack = &rank->stacks[rank->peers[peer].stack];
+		top = &stack->layers[stack->n_layers - 1];
 		rank->ends[i].ops = top->ops;
 		rc = top->ops->open_channel(top->transport, &info,
-					    &rank->addresses[peer],
+					    &rank->peers[peer].address,
 					    &rank->ends[i].channel, err);
 		if (rc && rc != -EAGAIN)
 			return rc;
@@ -288,7 +234,7 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 	if (!rc)
 		rc = compare_programs(rank, err);
 	if (!rc && rank->boot->ranks > 1)
-		rc = open_transport(rank, err);
+		rc = pfw_rank_open_stacks(rank, err);
 	if (!rc && rank->boot->ranks > 1)
 		rc = open_channels(rank, err);
 	if (!rc)
@@ -303,11 +249,5 @@ void pfw_rank_disconnect(struct pfw_rank *rank)
 			rank->ends[i].ops->close_channel(rank->ends[i].channel);
 	free(rank->ends);
 	rank->ends = NULL;
-	while (rank->n_layers) {
-		struct pfw_below *layer = &rank->layers[--rank->n_layers];
-
-		layer->ops->close(layer->transport);
-	}
-	free(rank->addresses);
-	rank->addresses = NULL;
+	pfw_rank_close_stacks(rank);
 }

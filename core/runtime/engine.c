@@ -262,6 +262,10 @@ static int trace_op(struct work *w, struct pfw_error *err)
 	record.left = pfw_now();
 	record.start = rank->start_ns ? rank->start_ns : record.begin;
 	record.end = rank->start_ns ? rank->end_ns : record.left;
+	record.begin = pfw_rank_common_time(rank, record.begin);
+	record.start = pfw_rank_common_time(rank, record.start);
+	record.end = pfw_rank_common_time(rank, record.end);
+	record.left = pfw_rank_common_time(rank, record.left);
 	record.peer = rank->wait_peer;
 	record.wait = rank->wait_wait;
 	record.kind = rank->wait_kind;

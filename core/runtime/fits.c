@@ -5,6 +5,12 @@
 #include "base/size.h"
 #include "runtime/job.h"
 
+static int is_here(const struct pfw_job *job, uint32_t rank)
+{
+	return !job->n_here || (rank >= job->first_here &&
+				rank - job->first_here < job->n_here);
+}
+
 uint64_t pfw_job_slot_bytes(const struct pfw_job *job)
 {
 	uint64_t total = 0;
@@ -13,7 +19,10 @@ uint64_t pfw_job_slot_bytes(const struct pfw_job *job)
 		const struct pfw_edge *e = &job->edges[i];
 		uint64_t bytes = pfw_size_mul(e->n_slots, e->slot_bytes);
 
-		if (e->from != e->to && !job->props.shared_slots)
+		if (!is_here(job, e->from) && !is_here(job, e->to))
+			continue;
+		if (e->from != e->to && !job->props.shared_slots &&
+		    is_here(job, e->from) && is_here(job, e->to))
 			bytes = pfw_size_mul(bytes, 2);
 		total = pfw_size_add(total, bytes);
 	}

@@ -77,11 +77,46 @@ static int open_programs(struct pfw_job *job, int generate,
 	return rc;
 }
 
+static void props_of(const struct pfw_transport_choice *t,
+		     struct pfw_transport_props *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	t->transport.plugin->ops.transport.props(t->transport.values, out);
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		t->filters[i].plugin->ops.transport.props(t->filters[i].values,
+							  out);
+}
+
+#define MOST(a, b) ((a) > (b) ? (a) : (b))
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+
+/* Which ranks share a host is not known when the program is made, and must not
+ * change it: every edge is taken for the worse of the two. */
+static void take_props(struct pfw_job *job)
+{
+	struct pfw_transport_props *p = &job->props, far;
+
+	props_of(&job->cfg->transport, p);
+	if (!job->cfg->remote.transport.plugin)
+		return;
+	props_of(&job->cfg->remote, &far);
+	p->order = MOST(p->order, far.order);
+	p->receive = MOST(p->receive, far.receive);
+	p->memory &= far.memory;
+	p->shared_slots &= far.shared_slots;
+	p->max_slots = LEAST(p->max_slots, far.max_slots);
+	p->stream_ordered &= far.stream_ordered;
+	p->max_bytes = LEAST(p->max_bytes, far.max_bytes);
+	p->latency = MOST(p->latency, far.latency);
+	if (!p->bandwidth || (far.bandwidth && far.bandwidth < p->bandwidth))
+		p->bandwidth = far.bandwidth;
+}
+
 int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		 struct pfw_error *err)
 {
 	struct pfw_job *job = calloc(1, sizeof(*job));
-	const struct pfw_transport_choice *t = &how->cfg->transport;
 	int rc;
 
 	if (!job)
@@ -90,12 +125,7 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 	job->steps = (uint64_t)how->cfg->run.steps;
 	job->init = how->cfg->run.init;
 	job->resume = how->cfg->run.resume;
-	job->props.size = sizeof(job->props);
-	t->transport.plugin->ops.transport.props(t->transport.values,
-						 &job->props);
-	for (uint32_t i = 0; i < t->n_filters; i++)
-		t->filters[i].plugin->ops.transport.props(t->filters[i].values,
-							  &job->props);
+	take_props(job);
 	rc = open_programs(job, how->generate, err);
 	if (rc)
 		pfw_config_blame(job->cfg, "pipeline.schedule", err);

@@ -63,6 +63,7 @@ struct pfw_job {
 	const char *tokenizer_dir;    /**< NULL: no files to copy */
 	uint64_t steps;               /**< train until so many are done */
 	int trace;                    /**< record every action */
+	uint32_t first_here, n_here;  /**< ranks of this host; none: all are */
 	/* Generation. */
 	const int32_t *prompt;
 	uint32_t n_prompt, n_tokens;
@@ -110,7 +111,7 @@ const struct pfw_program *pfw_job_placement(const struct pfw_job *job);
 struct pfw_norm_report {
 	double loss;        /**< sum over tokens, last stage's rank */
 	uint64_t busy_ns;   /**< in F, B, I, W */
-	uint64_t first_ns;  /**< start of the first action, host's clock */
+	uint64_t first_ns;  /**< start of the first action, by rank 0's clock */
 	uint64_t last_ns;   /**< start of NORM */
 	double squares[];
 };

@@ -177,6 +177,10 @@ int pfw_rank_norm(struct pfw_rank *rank, struct pfw_error *err)
 
 	rank->report->last_ns = pfw_now();
 	rc = make_report(rank, rank->report, err);
+	rank->report->first_ns = pfw_rank_common_time(rank,
+						      rank->report->first_ns);
+	rank->report->last_ns = pfw_rank_common_time(rank,
+						     rank->report->last_ns);
 	if (!rc && rank->rank)
 		return attend(rank, rank->report,
 			      count_owned(rank->job, rank->rank), err);

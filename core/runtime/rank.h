@@ -20,6 +20,24 @@ struct pfw_end {
 	uint32_t arrived;        /**< in this run of the program */
 };
 
+/** A transport and its filters, lowest first; none: not needed here. */
+struct pfw_stack {
+	struct pfw_below layers[1 + PFW_MAX_FILTERS];
+	uint32_t n_layers;
+};
+
+#define PFW_STACK_LOCAL 0u
+#define PFW_STACK_REMOTE 1u /**< to ranks of other hosts, where it is another */
+#define PFW_STACKS 2u
+
+/** Another rank, as this one reaches it. */
+struct pfw_peer {
+	uint32_t known;   /**< it has an edge to this rank */
+	uint32_t stack;   /**< PFW_STACK_* */
+	char host[64];
+	struct pfw_address address;
+};
+
 /** One use of a parameter by this rank. */
 struct pfw_rank_use {
 	uint32_t use;   /**< index in model->uses */
@@ -61,10 +79,9 @@ struct pfw_rank {
 	void *device_object, *queue;
 	struct pfw_device device;
 
-	/* transport and its filters, lowest first */
-	struct pfw_below layers[1 + PFW_MAX_FILTERS];
-	uint32_t n_layers;
-	struct pfw_address *addresses; /**< [ranks] */
+	/* transports */
+	struct pfw_stack stacks[PFW_STACKS];
+	struct pfw_peer *peers;        /**< [ranks]; those with an edge to us */
 	struct pfw_end *ends;          /**< [job->n_edges]; channel NULL: not ours */
 
 	/* memory */
@@ -128,6 +145,12 @@ int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,
 int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err);
 void pfw_rank_disconnect(struct pfw_rank *rank);
 
+/* stacks.c */
+
+/** Learns where the peers are, and opens the transports that lead there. */
+int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_close_stacks(struct pfw_rank *rank);
+
 /* channel.c: waiting, with a deadline, an ear for aborts and a status */
 
 /** What a wait is for; said when it is asked for or fails. */
@@ -178,6 +201,13 @@ int pfw_rank_save(struct pfw_rank *rank, struct pfw_error *err);
 /** peak.c: FLOP/s this rank's device can do, measured in some 10 ms; NaN: it
  *  does not say. */
 double pfw_rank_peak(struct pfw_rank *rank);
+
+/** A time of this host as the clock of rank 0's host has it. */
+static inline uint64_t pfw_rank_common_time(const struct pfw_rank *rank,
+					    uint64_t ns)
+{
+	return ns + (uint64_t)rank->boot->ops->clock_ahead(rank->boot);
+}
 
 /** Until when a boot call may wait. */
 uint64_t pfw_rank_deadline(const struct pfw_rank *rank);

@@ -62,6 +62,8 @@ static int is_choice(uint32_t group, const char *name)
 	case PFW_GROUP_PIPELINE:
 		return !strcmp(name, "schedule");
 	case PFW_GROUP_TRANSPORT:
+		return !strcmp(name, "name") || !strcmp(name, "local") ||
+		       !strcmp(name, "remote");
 	case PFW_GROUP_DEVICE:
 		return !strcmp(name, "name");
 	}
@@ -198,7 +200,7 @@ static int read_plugins(struct pfw_reader *r, struct pfw_config *cfg)
 		rc = pfw_read_transport(r,
 					group_setting(r, PFW_GROUP_TRANSPORT),
 					def_of(PFW_GROUP_TRANSPORT, "name"),
-					&cfg->transport);
+					&cfg->transport, &cfg->remote);
 	s = group_setting(r, PFW_GROUP_DEVICE);
 	if (!rc)
 		rc = pfw_read_choice(r, PFW_KIND_DEVICE, "device", "name", s,
@@ -362,6 +364,13 @@ int pfw_config_load(struct pfw_registry *reg, const char *path,
 	return rc;
 }
 
+static void clear_transport(struct pfw_transport_choice *t)
+{
+	pfw_choice_clear(&t->transport);
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		pfw_choice_clear(&t->filters[i]);
+}
+
 void pfw_config_free(struct pfw_config *cfg)
 {
 	if (!cfg)
@@ -369,9 +378,8 @@ void pfw_config_free(struct pfw_config *cfg)
 	pfw_choice_clear(&cfg->model);
 	pfw_choice_clear(&cfg->schedule);
 	free(cfg->schedule_file);
-	pfw_choice_clear(&cfg->transport.transport);
-	for (uint32_t i = 0; i < cfg->transport.n_filters; i++)
-		pfw_choice_clear(&cfg->transport.filters[i]);
+	clear_transport(&cfg->transport);
+	clear_transport(&cfg->remote);
 	pfw_choice_clear(&cfg->device);
 	for (uint32_t i = 0; i < PFW_N_GROUPS; i++)
 		pfw_values_free(cfg->groups[i]);

@@ -76,7 +76,9 @@ struct pfw_config {
 		int order_any; /**< order = "any": gradients of a stage may be
 				    summed in the schedule's own order */
 	} pipeline;
-	struct pfw_transport_choice transport;
+	struct pfw_transport_choice transport; /**< of ranks on one host */
+	struct pfw_transport_choice remote; /**< of ranks on two; its plugin is
+						 NULL: `transport` too */
 	struct pfw_choice device;   /**< .values: the device plugin's options */
 	uint32_t dtype;             /**< PFW_F32 or PFW_BF16 */
 

@@ -57,6 +57,11 @@ static const struct pfw_option transport[] = {
 	{ "name", PFW_OPT_STRING, 0, "shm", "transport plugin; the group's other "
 	  "keys are its options, and filters: a list of groups of name and "
 	  "options, the first one next to the transport", NULL, 0, 0 },
+	{ "local", PFW_OPT_STRING, 0, NULL, "another word for name: of ranks on "
+	  "one host; or a group of name, options and filters", NULL, 0, 0 },
+	{ "remote", PFW_OPT_STRING, 0, NULL, "transport plugin of ranks on two "
+	  "hosts, or a group of name, options and filters; not given: as on one "
+	  "host", NULL, 0, 0 },
 };
 
 static const struct pfw_option device[] = {

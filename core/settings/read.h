@@ -49,9 +49,10 @@ void pfw_choice_clear(struct pfw_choice *choice);
 int pfw_read_schedule(struct pfw_reader *r, const config_setting_t *setting,
 		      const char *def, struct pfw_choice *plugin, char **file);
 
-/** The transport and its filters. */
+/** The transport and its filters; @p remote stays empty where there is but one. */
 int pfw_read_transport(struct pfw_reader *r, const config_setting_t *setting,
-		       const char *def, struct pfw_transport_choice *out);
+		       const char *def, struct pfw_transport_choice *out,
+		       struct pfw_transport_choice *remote);
 
 /** Options that must be given and are not; @p at is their group or NULL. */
 int pfw_read_missing(struct pfw_reader *r, const char *what,

@@ -93,17 +93,31 @@ static void write_choice(FILE *to, const struct pfw_choice *c, const char *key,
 	write_values(to, c->values, before, "");
 }
 
-static void write_transport(FILE *to, const struct pfw_transport_choice *t)
+static void write_transport(FILE *to, const struct pfw_transport_choice *t,
+			    const char *before)
 {
-	fputs("transport = {", to);
-	write_choice(to, &t->transport, "name", "\n\t");
-	fputs("\n\tfilters = (", to);
+	write_choice(to, &t->transport, "name", before);
+	fprintf(to, "%sfilters = (", before);
 	for (uint32_t i = 0; i < t->n_filters; i++) {
-		fprintf(to, "%s\n\t\t{", i ? "," : "");
+		fprintf(to, "%s%s\t{", i ? "," : "", before);
 		write_choice(to, &t->filters[i], "name", " ");
 		fputs(" }", to);
 	}
-	fputs(t->n_filters ? "\n\t);\n};\n" : ");\n};\n", to);
+	if (t->n_filters)
+		fputs(before, to);
+	fputs(");", to);
+}
+
+static void write_transports(FILE *to, const struct pfw_config *cfg)
+{
+	fputs("transport = {", to);
+	write_transport(to, &cfg->transport, "\n\t");
+	if (cfg->remote.transport.plugin) {
+		fputs("\n\tremote = {", to);
+		write_transport(to, &cfg->remote, "\n\t\t");
+		fputs("\n\t};", to);
+	}
+	fputs("\n};\n", to);
 }
 
 static void write_common(FILE *to, const struct pfw_values *values,
@@ -126,10 +140,16 @@ static void write_chosen(FILE *to, const struct pfw_choice *c,
 		c->plugin ? c->plugin->info.name : "none");
 }
 
+static void write_stack(FILE *to, const struct pfw_transport_choice *t,
+			const char *what)
+{
+	write_chosen(to, &t->transport, what);
+	for (uint32_t i = 0; i < t->n_filters; i++)
+		write_chosen(to, &t->filters[i], "its filters");
+}
+
 void pfw_config_write_common(const struct pfw_config *cfg, FILE *to)
 {
-	const struct pfw_transport_choice *t = &cfg->transport;
-
 	write_common(to, cfg->groups[PFW_GROUP_RUN], "run.");
 	write_chosen(to, &cfg->model, "model.stage");
 	write_common(to, cfg->model.values, "model.");
@@ -137,9 +157,8 @@ void pfw_config_write_common(const struct pfw_config *cfg, FILE *to)
 	if (cfg->schedule.values)
 		write_common(to, cfg->schedule.values, "pipeline.schedule.");
 	write_common(to, cfg->groups[PFW_GROUP_PIPELINE], "pipeline.");
-	write_chosen(to, &t->transport, "transport.name");
-	for (uint32_t i = 0; i < t->n_filters; i++)
-		write_chosen(to, &t->filters[i], "transport.filters.name");
+	write_stack(to, &cfg->transport, "transport.name");
+	write_stack(to, &cfg->remote, "transport.remote.name");
 	write_chosen(to, &cfg->device, "device.name");
 	write_common(to, cfg->groups[PFW_GROUP_DEVICE], "device.");
 	write_common(to, cfg->groups[PFW_GROUP_OPTIMIZER], "optimizer.");
@@ -166,7 +185,7 @@ int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 	fputs(" };", to);
 	write_values(to, cfg->groups[PFW_GROUP_PIPELINE], line, "schedule");
 	fputs("\n};\n", to);
-	write_transport(to, &cfg->transport);
+	write_transports(to, cfg);
 	fputs("device = {", to);
 	write_choice(to, &cfg->device, "name", line);
 	write_values(to, cfg->groups[PFW_GROUP_DEVICE], line, "name");

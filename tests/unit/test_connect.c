@@ -107,7 +107,8 @@ static int connect_rank(double timeout, struct pfw_error *err)
 	struct pfw_job job = { .cfg = &cfg, .edges = edges, .n_edges = EDGES,
 			       .programs[0].program = &program };
 	struct pfw_status status = { .phase = PFW_PHASE_STARTING };
-	struct pfw_boot boot = { .ops = &boot_ops, .ranks = 2, .cores = 2,
+	struct pfw_place place = { .ranks = 2, .n = 2, .cores = 2 };
+	struct pfw_boot boot = { .ops = &boot_ops, .ranks = 2, .place = &place,
 				 .status = &status };
 	struct pfw_rank rank = { .job = &job, .boot = &boot };
 	int rc;

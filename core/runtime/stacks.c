@@ -1,0 +1,184 @@
+/* Which transport leads to which rank, and opening those. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/rank.h"
+
+#define SPIN_NS 20000ull
+
+static int open_layer(struct pfw_rank *rank, struct pfw_stack *stack,
+		      const struct pfw_choice *choice,
+		      struct pfw_address *self, struct pfw_error *err)
+{
+	const struct pfw_transport_ops *ops = &choice->plugin->ops.transport;
+	struct pfw_transport_info info = {
+		.size = sizeof(info),
+		.rank = rank->rank,
+		.ranks = rank->boot->ranks,
+		.job = rank->boot->place->job,
+		.spin_ns = rank->has_core ? SPIN_NS : 0,
+		.host = rank->boot->place->host,
+		.address = rank->boot->place->address,
+		.key = rank->boot->place->key,
+	};
+	struct pfw_below *layer = &stack->layers[stack->n_layers];
+	int rc = ops->open(choice->values, &info,
+			   stack->n_layers ? layer - 1 : NULL,
+			   &layer->transport, self, err);
+
+	if (rc)
+		return rc;
+	layer->ops = ops;
+	stack->n_layers++;
+	return 0;
+}
+
+static const struct pfw_transport_choice *choice_of(const struct pfw_rank *rank,
+						    uint32_t which)
+{
+	const struct pfw_config *cfg = rank->job->cfg;
+
+	return which == PFW_STACK_REMOTE ? &cfg->remote : &cfg->transport;
+}
+
+static int open_stack(struct pfw_rank *rank, uint32_t which,
+		      struct pfw_error *err)
+{
+	const struct pfw_transport_choice *choice = choice_of(rank, which);
+	struct pfw_stack *stack = &rank->stacks[which];
+	struct pfw_address self = { 0 };
+	char key[PFW_BOOT_KEY_MAX];
+	int rc = open_layer(rank, stack, &choice->transport, &self, err);
+
+	for (uint32_t i = 0; !rc && i < choice->n_filters; i++)
+		rc = open_layer(rank, stack, &choice->filters[i], &self, err);
+	if (rc)
+		return rc;
+	snprintf(key, sizeof(key), "address/%u/%u", which, rank->rank);
+	return rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
+}
+
+static int get(struct pfw_rank *rank, const char *key, void *out, size_t size,
+	       struct pfw_error *err)
+{
+	size_t len;
+	int rc = rank->boot->ops->get(rank->boot, key, out, size, &len,
+				      pfw_rank_deadline(rank), err);
+
+	if (!rc && len != size)
+		rc = pfw_error_set(err, EPROTO, "boot value %s has %zu bytes, "
+				   "not %zu", key, len, size);
+	return rc;
+}
+
+static void mark_peers(struct pfw_rank *rank)
+{
+	for (uint32_t i = 0; i < rank->job->n_edges; i++) {
+		const struct pfw_edge *edge = &rank->job->edges[i];
+
+		if (edge->from == edge->to)
+			continue;
+		if (edge->from == rank->rank)
+			rank->peers[edge->to].known = 1;
+		if (edge->to == rank->rank)
+			rank->peers[edge->from].known = 1;
+	}
+}
+
+/* Memory that both ends see is of one host. */
+static int check_reach(const struct pfw_rank *rank, uint32_t peer,
+		       struct pfw_error *err)
+{
+	const struct pfw_config *cfg = rank->job->cfg;
+	const char *name = cfg->transport.transport.plugin->info.name;
+
+	if (!rank->job->props.shared_slots)
+		return 0;
+	return pfw_error_set(err, EINVAL,
+			     "ranks %u and %u are on two hosts, and transport "
+			     "%s joins ranks of one: set transport.remote to "
+			     "one that joins hosts (tcp; pipefw list "
+			     "transports has all)",
+			     rank->rank, peer, name);
+}
+
+static int find_peer(struct pfw_rank *rank, uint32_t r, struct pfw_error *err)
+{
+	struct pfw_peer *peer = &rank->peers[r];
+	char key[PFW_BOOT_KEY_MAX];
+	int rc;
+
+	snprintf(key, sizeof(key), "host/%u", r);
+	rc = get(rank, key, peer->host, sizeof(peer->host), err);
+	if (rc || !strcmp(peer->host, rank->boot->place->host))
+		return rc;
+	if (!rank->job->cfg->remote.transport.plugin)
+		return check_reach(rank, r, err);
+	peer->stack = PFW_STACK_REMOTE;
+	return 0;
+}
+
+static int find_peers(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_place *place = rank->boot->place;
+	char key[PFW_BOOT_KEY_MAX];
+	int rc;
+
+	snprintf(key, sizeof(key), "host/%u", rank->rank);
+	rc = rank->boot->ops->put(rank->boot, key, place->host,
+				  sizeof(place->host), err);
+	for (uint32_t r = 0; !rc && r < rank->boot->ranks; r++)
+		if (rank->peers[r].known)
+			rc = find_peer(rank, r, err);
+	return rc;
+}
+
+static int leads_anywhere(const struct pfw_rank *rank, uint32_t which)
+{
+	for (uint32_t r = 0; r < rank->boot->ranks; r++)
+		if (rank->peers[r].known && rank->peers[r].stack == which)
+			return 1;
+	return 0;
+}
+
+int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err)
+{
+	char key[PFW_BOOT_KEY_MAX];
+	int rc;
+
+	rank->peers = calloc(rank->boot->ranks, sizeof(*rank->peers));
+	if (!rank->peers)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	mark_peers(rank);
+	rc = find_peers(rank, err);
+	for (uint32_t i = 0; !rc && i < PFW_STACKS; i++)
+		if (leads_anywhere(rank, i))
+			rc = open_stack(rank, i, err);
+	for (uint32_t r = 0; !rc && r < rank->boot->ranks; r++) {
+		struct pfw_peer *peer = &rank->peers[r];
+
+		if (!peer->known)
+			continue;
+		snprintf(key, sizeof(key), "address/%u/%u", peer->stack, r);
+		rc = get(rank, key, &peer->address, sizeof(peer->address), err);
+	}
+	return rc;
+}
+
+void pfw_rank_close_stacks(struct pfw_rank *rank)
+{
+	for (uint32_t i = 0; i < PFW_STACKS; i++) {
+		struct pfw_stack *stack = &rank->stacks[i];
+
+		while (stack->n_layers) {
+			struct pfw_below *layer =
+				&stack->layers[--stack->n_layers];
+
+			layer->ops->close(layer->transport);
+		}
+	}
+	free(rank->peers);
+	rank->peers = NULL;
+}
