@@ -27,32 +27,28 @@ void pfw_verdict_free(struct pfw_verdict *verdict)
 		munmap(verdict, sizeof(*verdict));
 }
 
-static void end_with(struct pfw_trial *t, uint32_t result, const char *words,
-		     va_list args) PFW_NORETURN;
-
-static void end_with(struct pfw_trial *t, uint32_t result, const char *words,
-		     va_list args)
-{
-	t->verdict->result = result;
-	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), words,
-		  args);
-	_exit(0);
-}
-
 void pfw_trial_refuse(struct pfw_trial *t, const char *found, ...)
 {
 	va_list args;
 
+	t->verdict->result = PFW_CHECK_REFUSED;
 	va_start(args, found);
-	end_with(t, PFW_CHECK_REFUSED, found, args);
+	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), found,
+		  args);
+	va_end(args);
+	_exit(0);
 }
 
 void pfw_trial_skip(struct pfw_trial *t, const char *why, ...)
 {
 	va_list args;
 
+	t->verdict->result = PFW_CHECK_SKIPPED;
 	va_start(args, why);
-	end_with(t, PFW_CHECK_SKIPPED, why, args);
+	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), why,
+		  args);
+	va_end(args);
+	_exit(0);
 }
 
 void pfw_trial_doing(struct pfw_trial *t, const char *what, ...)

@@ -38,7 +38,7 @@ int pfw_endpoint_parse(const char *text, struct pfw_endpoint *out,
 		       struct pfw_error *err)
 {
 	struct pfw_endpoint e;
-	const char *host = text + sizeof(scheme) - 1, *end = NULL, *port;
+	const char *host = text + sizeof(scheme) - 1, *end = NULL, *port = "";
 
 	if (!strncmp(text, scheme, sizeof(scheme) - 1)) {
 		end = split(host, &port);

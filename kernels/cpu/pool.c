@@ -242,7 +242,7 @@ int cpu_pool_open(const struct cpu_pool_info *info, struct cpu_pool **out,
 				     info->threads);
 	pool->info = *info;
 	pool->bytes = bytes;
-	pool->scratch = (float *)((char *)pool + head);
+	pool->scratch = (void *)((char *)pool + head);
 	rc = start(pool);
 	if (rc) {
 		pfw_error_set(err, rc, "cannot start thread %u of %u: %s (raise "
