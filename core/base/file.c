@@ -129,6 +129,19 @@ int pfw_file_write(int fd, const char *path, const void *buf, size_t n,
 	return 0;
 }
 
+int pfw_file_push(int fd, const char *path, struct pfw_error *err)
+{
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE |
+			     SYNC_FILE_RANGE_WRITE |
+			     SYNC_FILE_RANGE_WAIT_AFTER;
+
+	/* What a file system or kernel does not have, fsync makes up for. */
+	if (sync_file_range(fd, 0, 0, all) && errno != ENOSYS &&
+	    errno != EINVAL && errno != ESPIPE)
+		return fail(err, path, "write it");
+	return 0;
+}
+
 int pfw_file_finish(int fd, const char *path, struct pfw_error *err)
 {
 	int rc = 0;

@@ -24,6 +24,11 @@ int pfw_file_load(const char *path, size_t max, char **out, size_t *len,
 
 int pfw_file_write(int fd, const char *path, const void *buf, size_t n,
 		   uint64_t at, struct pfw_error *err);
+/**
+ * Waits until what was written so far is on its way to the disk's own memory:
+ * no promise yet, but little is left for pfw_file_finish() to wait for.
+ */
+int pfw_file_push(int fd, const char *path, struct pfw_error *err);
 /** fsync and close; @p fd is closed in any case. */
 int pfw_file_finish(int fd, const char *path, struct pfw_error *err);
 /** A new file (-EEXIST: it is there), written, fsynced, closed. */

@@ -49,10 +49,16 @@ int pfw_checkpoint_open_writer(const char *run_dir,
 			       const struct pfw_model *model, uint64_t step,
 			       struct pfw_checkpoint_writer **out,
 			       struct pfw_error *err);
-/** All of parameter @p param; @p data is host memory. */
+/**
+ * Elements [@p from, @p from + @p n) of parameter @p param; @p data is host
+ * memory.  Now and then it waits for the disk, so that a call takes the time of
+ * some PFW_PIECE numbers at most, and closing no longer.
+ */
 int pfw_checkpoint_write(struct pfw_checkpoint_writer *w, uint32_t param,
-			 uint32_t part, const float *data,
-			 struct pfw_error *err);
+			 uint32_t part, uint64_t from, uint64_t n,
+			 const float *data, struct pfw_error *err);
+/** Numbers to write at a time: 16 MiB. */
+#define PFW_PIECE ((uint64_t)4 << 20)
 /** fsync and close; the writer is gone in any case.  Takes NULL. */
 int pfw_checkpoint_close_writer(struct pfw_checkpoint_writer *w,
 				struct pfw_error *err);

@@ -41,18 +41,20 @@ static int make_folders(const char *run_dir, const char *tmp,
 	return rc;
 }
 
-/** Takes the space now: a full disk is found before a rank has written. */
+/** Takes the space now: a full disk is found before a rank has written, where
+ * the file system can tell. */
 static int reserve(int fd, const char *path, uint64_t bytes,
 		   struct pfw_error *err)
 {
-	int code = posix_fallocate(fd, 0, (off_t)bytes);
+	int rc = fallocate(fd, 0, 0, (off_t)bytes);
 
-	if (code == EOPNOTSUPP || code == EINVAL)
-		code = ftruncate(fd, (off_t)bytes) ? errno : 0;
-	if (code)
-		return pfw_error_set(err, code, "%s: no room for its %llu bytes: %s",
+	/* Not posix_fallocate(): it would write a byte to every block. */
+	if (rc && (errno == EOPNOTSUPP || errno == ENOSYS))
+		rc = ftruncate(fd, (off_t)bytes);
+	if (rc)
+		return pfw_error_set(err, errno, "%s: no room for its %llu bytes: %s",
 				     path, (unsigned long long)bytes,
-				     strerror(code));
+				     strerror(errno));
 	return 0;
 }
 
@@ -206,6 +208,7 @@ struct pfw_checkpoint_writer {
 	struct open_file {
 		char path[PATH_MAX];
 		int fd;
+		uint64_t ahead; /**< bytes written since the last push */
 		struct pfw_ckpt_layout layout;
 	} files[2]; /**< PFW_CKPT_WEIGHTS, PFW_CKPT_MOMENTS */
 };
@@ -265,18 +268,27 @@ int pfw_checkpoint_open_writer(const char *run_dir,
 }
 
 int pfw_checkpoint_write(struct pfw_checkpoint_writer *w, uint32_t param,
-			 uint32_t part, const float *data, struct pfw_error *err)
+			 uint32_t part, uint64_t from, uint64_t n,
+			 const float *data, struct pfw_error *err)
 {
-	const struct open_file *f = &w->files[part == PFW_PART_WEIGHT ?
-						      PFW_CKPT_WEIGHTS :
-						      PFW_CKPT_MOMENTS];
+	struct open_file *f = &w->files[part == PFW_PART_WEIGHT ?
+						PFW_CKPT_WEIGHTS :
+						PFW_CKPT_MOMENTS];
 	uint32_t tensor = param * f->layout.parts;
+	int rc;
 
 	if (part == PFW_PART_MOMENT2)
 		tensor++;
-	return pfw_file_write(f->fd, f->path, data,
-			      w->model->params[param].elements * sizeof(*data),
-			      f->layout.offsets[tensor], err);
+	rc = pfw_file_write(f->fd, f->path, data, n * sizeof(*data),
+			    f->layout.offsets[tensor] + from * sizeof(*data),
+			    err);
+	if (rc)
+		return rc;
+	f->ahead += n * sizeof(*data);
+	if (f->ahead < PFW_PIECE * sizeof(*data))
+		return 0;
+	f->ahead = 0;
+	return pfw_file_push(f->fd, f->path, err);
 }
 
 int pfw_checkpoint_close_writer(struct pfw_checkpoint_writer *w,

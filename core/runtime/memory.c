@@ -293,6 +293,9 @@ static int fill(struct pfw_rank *rank, const struct pfw_rank_param *p,
 				       p->n * sizeof(float), PFW_COPY_IN, err);
 		if (!rc)
 			rc = ops->sync(rank->queue, err);
+		/* Those who have less to load wait for our address. */
+		atomic_fetch_add_explicit(&rank->boot->status->turns, 1,
+					  memory_order_relaxed);
 	}
 	return rc;
 }

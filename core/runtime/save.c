@@ -5,6 +5,28 @@
 #include "base/clock.h"
 #include "runtime/rank.h"
 
+/* Those who are done wait at the fence as long as the others get on: so there
+ * is a turn for every piece, however long the disk takes for the whole. */
+static int write_part(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
+		      const struct pfw_rank_param *p, uint32_t part, float *host,
+		      struct pfw_error *err)
+{
+	const float *parts[3] = { p->weight, p->moment1, p->moment2 };
+	int rc = 0;
+
+	for (uint64_t from = 0, n; !rc && from < p->n; from += n) {
+		n = p->n - from < PFW_PIECE ? p->n - from : PFW_PIECE;
+		rc = pfw_rank_read(rank, host, parts[part] + from,
+				   n * sizeof(float), err);
+		if (!rc)
+			rc = pfw_checkpoint_write(w, p->param, part, from, n,
+						  host, err);
+		atomic_fetch_add_explicit(&rank->boot->status->turns, 1,
+					  memory_order_relaxed);
+	}
+	return rc;
+}
+
 static int write_params(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
 			float *host, struct pfw_error *err)
 {
@@ -12,18 +34,9 @@ static int write_params(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
 
 	for (uint32_t i = 0; !rc && i < rank->n_params; i++) {
 		const struct pfw_rank_param *p = &rank->params[i];
-		const float *parts[3] = { p->weight, p->moment1, p->moment2 };
 
-		for (uint32_t part = 0; !rc && p->owned && part < 3; part++) {
-			rc = pfw_rank_read(rank, host, parts[part],
-					   p->n * sizeof(float), err);
-			if (!rc)
-				rc = pfw_checkpoint_write(w, p->param, part,
-							  host, err);
-			/* Those who are done wait at the fence. */
-			atomic_fetch_add_explicit(&rank->boot->status->turns, 1,
-						  memory_order_relaxed);
-		}
+		for (uint32_t part = 0; !rc && p->owned && part < 3; part++)
+			rc = write_part(rank, w, p, part, host, err);
 	}
 	return rc;
 }
@@ -31,14 +44,9 @@ static int write_params(struct pfw_rank *rank, struct pfw_checkpoint_writer *w,
 static int write_rank(struct pfw_rank *rank, struct pfw_error *err)
 {
 	struct pfw_checkpoint_writer *w;
-	uint64_t most = 1;
-	float *host;
+	float *host = malloc(PFW_PIECE * sizeof(float));
 	int rc, closed;
 
-	for (uint32_t i = 0; i < rank->n_params; i++)
-		if (rank->params[i].n > most)
-			most = rank->params[i].n;
-	host = malloc(most * sizeof(float));
 	if (!host)
 		return pfw_error_set(err, ENOMEM,
 				     "rank %u: no memory to save from",

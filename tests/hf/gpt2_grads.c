@@ -35,8 +35,9 @@ static int save_weights(const struct rig *r, const char *dir,
 		return rc;
 	for (uint32_t i = 0; i < m->n_params && !rc; i++)
 		for (uint32_t part = 0; part <= PFW_PART_MOMENT2 && !rc; part++)
-			rc = pfw_checkpoint_write(w, i, part, r->weights[i],
-						  err);
+			rc = pfw_checkpoint_write(w, i, part, 0,
+						  m->params[i].elements,
+						  r->weights[i], err);
 	closed = pfw_checkpoint_close_writer(w, rc ? NULL : err);
 	return rc ? rc : closed;
 }

@@ -360,11 +360,11 @@ int __wrap_remove(const char *path)
 	return strikes() ? -1 : __real_remove(path);
 }
 
-int __real_posix_fallocate(int fd, off_t at, off_t n);
-int __wrap_posix_fallocate(int fd, off_t at, off_t n);
-int __wrap_posix_fallocate(int fd, off_t at, off_t n)
+int __real_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
 {
-	return strikes_data() ? errno : __real_posix_fallocate(fd, at, n);
+	return strikes_data() ? -1 : __real_fallocate(fd, mode, at, n);
 }
 
 /** In a child that is killed at call @p n of saving @p step; 1: it ended first. */

@@ -49,7 +49,9 @@ static int write_all(struct pfw_checkpoint_writer *w, uint64_t step,
 		for (uint32_t part = 0; part < 3 && !rc; part++) {
 			for (uint64_t i = 0; i < params[p].elements; i++)
 				data[i] = tiny_value(step, p, part, i);
-			rc = pfw_checkpoint_write(w, p, part, data, err);
+			rc = pfw_checkpoint_write(w, p, part, 0,
+						  params[p].elements, data,
+						  err);
 		}
 	return rc;
 }
