@@ -3,7 +3,7 @@
  *
  * In the run's folder:
  *   checkpoints/step-N/model/   config.json, model.safetensors, tokenizer files
- *   checkpoints/step-N/state/   state.json, optimizer.safetensors
+ *   checkpoints/step-N/state/   state.json, optimizer.safetensors, checksums
  *   latest -> checkpoints/step-N      one rename makes both new at once
  *   model -> latest/model, state -> latest/state
  * Work goes on in checkpoints/step-N.tmp, which is fsynced and renamed.  The
@@ -50,8 +50,8 @@ int pfw_checkpoint_open_writer(const char *run_dir,
 			       struct pfw_checkpoint_writer **out,
 			       struct pfw_error *err);
 /**
- * Elements [@p from, @p from + @p n) of parameter @p param; @p data is host
- * memory.  Now and then it waits for the disk, so that a call takes the time of
+ * Elements [@p from, @p from + @p n) of parameter @p param, of one part after
+ * the other and from its first element on; @p data is host memory.  Now and then it waits for the disk, so that a call takes the time of
  * some PFW_PIECE numbers at most, and closing no longer.
  */
 int pfw_checkpoint_write(struct pfw_checkpoint_writer *w, uint32_t param,
@@ -75,7 +75,8 @@ void pfw_checkpoint_clear(const char *run_dir);
  * Reads back.  @p dir: a run's folder, a checkpoint's folder, or (weights only,
  * @p state NULL) any folder or file that pfw_st_open() takes.  Names and shapes
  * must be the model's: what is missing, left over or of another shape is
- * refused by name.  Where the run's latest checkpoint is damaged, the newest
+ * refused by name, and so are numbers that are not those that a checkpoint's
+ * checksums tell of.  Where the run's latest checkpoint is damaged, the newest
  * whole one is read, and the reader's note says so.
  */
 struct pfw_checkpoint_reader;

@@ -9,8 +9,8 @@
 
 #include "model/checkpoint.h"
 
-/** Written to state.json; a greater one is refused. */
-#define PFW_CKPT_FORMAT 1u
+/** Written to state.json; another one is refused. */
+#define PFW_CKPT_FORMAT 2u
 
 /** The files whose sizes state.json lists. */
 #define PFW_CKPT_WEIGHTS 0u
@@ -44,7 +44,9 @@ struct pfw_ckpt_layout {
 int pfw_ckpt_layout_make(const struct pfw_model *model, uint32_t file,
 			 struct pfw_ckpt_layout *out, struct pfw_error *err);
 void pfw_ckpt_layout_free(struct pfw_ckpt_layout *layout);
-/** "NAME", "NAME.exp_avg", "NAME.exp_avg_sq" of PFW_PART_*; to be freed. */
+/** "", ".exp_avg", ".exp_avg_sq" of PFW_PART_*. */
+const char *pfw_ckpt_tensor_end(uint32_t part);
+/** The parameter's name with that end; to be freed. */
 char *pfw_ckpt_tensor(const char *param, uint32_t part);
 
 struct pfw_ckpt_state {
@@ -58,9 +60,37 @@ int pfw_ckpt_state_write(const char *path, const struct pfw_ckpt_state *state,
 int pfw_ckpt_state_read(const char *path, struct pfw_ckpt_state *state,
 			struct pfw_error *err);
 
+/** From the checkpoint's folder; ckpt_sums.c tells its form. */
+#define PFW_CKPT_SUMS "state/checksums"
+#define PFW_CKPT_DIGITS 16u
+
+/** The lines of the tensors. */
+struct pfw_ckpt_sums {
+	char *text; /**< NULL: none */
+	size_t len;
+	size_t *lines; /**< [3 * n_params]: where the line of part k of parameter
+			    i begins, at 3 * i + k */
+};
+
+void pfw_ckpt_digits(char out[PFW_CKPT_DIGITS + 1], uint64_t sum);
+/** As a new file has them: zeros. */
+int pfw_ckpt_sums_make(const struct pfw_model *model, struct pfw_ckpt_sums *out,
+		       struct pfw_error *err);
+void pfw_ckpt_sums_free(struct pfw_ckpt_sums *sums);
+/** Makes the file, once all others are there; fsynced. */
+int pfw_ckpt_sums_write(const char *dir, const struct pfw_model *model,
+			struct pfw_error *err);
+/** Are all files but the tensors' numbers what was saved? */
+int pfw_ckpt_sums_check(const char *dir, struct pfw_error *err);
+/** The tensors' lines, for who reads them. */
+int pfw_ckpt_sums_read(const char *dir, const struct pfw_model *model,
+		       struct pfw_ckpt_sums *out, struct pfw_error *err);
+
 /**
  * Is the checkpoint in folder @p path whole?  state.json is there and all files
- * have the sizes it lists; the headers of the tensors' files are good.
+ * have the sizes it lists; the headers of the tensors' files are good; files and
+ * headers have their checksums.  The tensors' numbers are looked at by those
+ * who read them.
  */
 int pfw_ckpt_check(const char *path, struct pfw_ckpt_state *state,
 		   struct pfw_error *err);

@@ -61,6 +61,8 @@ int pfw_ckpt_check(const char *path, struct pfw_ckpt_state *state,
 	if (!rc)
 		rc = check_tensors(path, PFW_CKPT_MOMENTS, err);
 	if (!rc)
+		rc = pfw_ckpt_sums_check(path, err);
+	if (!rc)
 		*state = s;
 	return rc;
 }

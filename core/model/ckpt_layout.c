@@ -105,14 +105,21 @@ int pfw_ckpt_latest(const char *run_dir, uint64_t *step)
 	return pfw_ckpt_step(name ? name + 1 : target, step);
 }
 
-char *pfw_ckpt_tensor(const char *param, uint32_t part)
+const char *pfw_ckpt_tensor_end(uint32_t part)
 {
 	static const char *const ends[] = { "", ".exp_avg", ".exp_avg_sq" };
-	size_t len = strlen(param) + strlen(ends[part]) + 1;
+
+	return ends[part];
+}
+
+char *pfw_ckpt_tensor(const char *param, uint32_t part)
+{
+	const char *end = pfw_ckpt_tensor_end(part);
+	size_t len = strlen(param) + strlen(end) + 1;
 	char *name = malloc(len);
 
 	if (name)
-		snprintf(name, len, "%s%s", param, ends[part]);
+		snprintf(name, len, "%s%s", param, end);
 	return name;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/quoted.h"
 #include "model/ckpt.h"
@@ -16,12 +17,15 @@ struct pfw_checkpoint_reader {
 	const struct pfw_model *model;
 	struct pfw_st_reader *weights, *moments; /**< moments: NULL: not read */
 	const struct pfw_st_tensor **tensors[3]; /**< [n_params] by PFW_PART_* */
+	char checkpoint[PATH_MAX];               /**< "": it is none */
+	struct pfw_ckpt_sums sums;               /**< of a checkpoint's tensors */
 	char note[sizeof(((struct pfw_error *)0)->text) + 256];
 };
 
 /** Where to read, from what the user gave. */
 struct place {
 	char weights[PATH_MAX], moments[PATH_MAX]; /**< moments: "": none */
+	char checkpoint[PATH_MAX];                 /**< "": none */
 	struct pfw_ckpt_state state;
 	char note[sizeof(((struct pfw_error *)0)->text) + 256];
 };
@@ -48,10 +52,10 @@ static int copy_path(char out[PATH_MAX], const char *path,
 static int find_place(const char *dir, int with_state, struct place *p,
 		      struct pfw_error *err)
 {
-	char path[PATH_MAX];
+	char *path = p->checkpoint;
 	int rc;
 
-	p->note[0] = p->moments[0] = '\0';
+	p->note[0] = p->moments[0] = p->checkpoint[0] = '\0';
 	if (is_there(dir, "checkpoints")) {
 		rc = pfw_ckpt_find(dir, path, &p->state, p->note,
 				   sizeof(p->note), err);
@@ -234,8 +238,11 @@ int pfw_checkpoint_open_reader(const char *dir, const struct pfw_model *model,
 		}
 	}
 	rc = open_files(r, &place, state != NULL, err);
+	if (!rc && *place.checkpoint)
+		rc = pfw_ckpt_sums_read(place.checkpoint, model, &r->sums, err);
 	if (rc)
 		goto err_close;
+	memcpy(r->checkpoint, place.checkpoint, sizeof(r->checkpoint));
 	if (state)
 		*state = place.state.train;
 	*out = r;
@@ -246,13 +253,43 @@ err_close:
 	return rc;
 }
 
+/* Our own files hold fp32, so what was read is what lies there. */
+static int check_sum(const struct pfw_checkpoint_reader *r, uint32_t param,
+		     uint32_t part, const float *data, struct pfw_error *err)
+{
+	const char *line = r->sums.text + r->sums.lines[3 * (size_t)param + part];
+	char digits[PFW_CKPT_DIGITS + 1];
+	struct pfw_sum sum;
+
+	pfw_sum_start(&sum);
+	pfw_sum_add(&sum, data,
+		    r->model->params[param].elements * sizeof(*data));
+	pfw_ckpt_digits(digits, pfw_sum_end(&sum));
+	if (!memcmp(digits, line, PFW_CKPT_DIGITS))
+		return 0;
+	return pfw_error_set(err, EINVAL,
+			     "%s/%s: tensor %s is not what was saved: its "
+			     "checksum is %s, %s tells of %.16s; put back a copy "
+			     "of the folder, or go on from another one beside it "
+			     "(run.resume)",
+			     r->checkpoint,
+			     pfw_ckpt_file(part == PFW_PART_WEIGHT ?
+						   PFW_CKPT_WEIGHTS :
+						   PFW_CKPT_MOMENTS),
+			     pfw_quote(r->tensors[part][param]->name).text,
+			     digits, PFW_CKPT_SUMS, line);
+}
+
 int pfw_checkpoint_read(struct pfw_checkpoint_reader *r, uint32_t param,
 			uint32_t part, float *data, struct pfw_error *err)
 {
 	const struct pfw_st_tensor *t = r->tensors[part][param];
+	int rc = pfw_st_read_f32(part == PFW_PART_WEIGHT ? r->weights :
+							   r->moments,
+				 t, 0, r->model->params[param].elements, data,
+				 err);
 
-	return pfw_st_read_f32(part == PFW_PART_WEIGHT ? r->weights : r->moments,
-			       t, 0, r->model->params[param].elements, data, err);
+	return !rc && r->sums.text ? check_sum(r, param, part, data, err) : rc;
 }
 
 void pfw_checkpoint_close_reader(struct pfw_checkpoint_reader *r)
@@ -261,6 +298,7 @@ void pfw_checkpoint_close_reader(struct pfw_checkpoint_reader *r)
 		return;
 	for (int i = 0; i < 3; i++)
 		free(r->tensors[i]);
+	pfw_ckpt_sums_free(&r->sums);
 	pfw_st_close(r->moments);
 	pfw_st_close(r->weights);
 	free(r);

@@ -1,4 +1,5 @@
 /* A checkpoint's files: made by one rank, filled by all. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pipefw/json.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/file.h"
 #include "model/ckpt.h"
 
@@ -181,7 +183,9 @@ static int make_files(const char *tmp, const struct pfw_model *model,
 	if (!rc)
 		rc = pfw_path_join(path, sizeof(path), tmp, "state/state.json",
 				   err);
-	return rc ? rc : pfw_ckpt_state_write(path, &s, err);
+	if (!rc)
+		rc = pfw_ckpt_state_write(path, &s, err);
+	return rc ? rc : pfw_ckpt_sums_write(tmp, model, err);
 }
 
 int pfw_checkpoint_create(const char *run_dir, const struct pfw_model *model,
@@ -211,6 +215,11 @@ struct pfw_checkpoint_writer {
 		uint64_t ahead; /**< bytes written since the last push */
 		struct pfw_ckpt_layout layout;
 	} files[2]; /**< PFW_CKPT_WEIGHTS, PFW_CKPT_MOMENTS */
+	char sums_path[PATH_MAX];
+	int sums_fd;
+	struct pfw_ckpt_sums sums;
+	struct pfw_sum sum; /**< of the part that is being written */
+	uint64_t next;      /**< element of it that is due */
 };
 
 static int open_file(struct open_file *f, const char *tmp,
@@ -231,8 +240,28 @@ static int open_file(struct open_file *f, const char *tmp,
 	return 0;
 }
 
+static int open_sums(struct pfw_checkpoint_writer *w, const char *tmp,
+		     struct pfw_error *err)
+{
+	int rc = pfw_path_join(w->sums_path, sizeof(w->sums_path), tmp,
+			       PFW_CKPT_SUMS, err);
+
+	if (!rc)
+		rc = pfw_ckpt_sums_make(w->model, &w->sums, err);
+	if (rc)
+		return rc;
+	w->sums_fd = open(w->sums_path, O_WRONLY | O_CLOEXEC);
+	if (w->sums_fd < 0)
+		return pfw_error_set(err, errno, "%s: cannot open it: %s",
+				     w->sums_path, strerror(errno));
+	return 0;
+}
+
 static void free_writer(struct pfw_checkpoint_writer *w)
 {
+	if (w->sums_fd >= 0)
+		close(w->sums_fd);
+	pfw_ckpt_sums_free(&w->sums);
 	for (int i = 0; i < 2; i++) {
 		if (w->files[i].fd >= 0)
 			close(w->files[i].fd);
@@ -256,15 +285,37 @@ int pfw_checkpoint_open_writer(const char *run_dir,
 	if (!w)
 		return pfw_error_set(err, ENOMEM, "%s: out of memory", tmp);
 	w->model = model;
-	w->files[0].fd = w->files[1].fd = -1;
+	w->files[0].fd = w->files[1].fd = w->sums_fd = -1;
 	for (uint32_t i = 0; i < 2 && !rc; i++)
 		rc = open_file(&w->files[i], tmp, model, i, err);
+	if (!rc)
+		rc = open_sums(w, tmp, err);
 	if (rc) {
 		free_writer(w);
 		return rc;
 	}
 	*out = w;
 	return 0;
+}
+
+/* A part's numbers come in order, one part after the other. */
+static int add_to_sum(struct pfw_checkpoint_writer *w, uint32_t param,
+		      uint32_t part, uint64_t from, uint64_t n,
+		      const float *data, struct pfw_error *err)
+{
+	char digits[PFW_CKPT_DIGITS + 1];
+
+	if (!from)
+		pfw_sum_start(&w->sum);
+	else
+		assert(from == w->next);
+	pfw_sum_add(&w->sum, data, n * sizeof(*data));
+	w->next = from + n;
+	if (w->next < w->model->params[param].elements)
+		return 0;
+	pfw_ckpt_digits(digits, pfw_sum_end(&w->sum));
+	return pfw_file_write(w->sums_fd, w->sums_path, digits, PFW_CKPT_DIGITS,
+			      w->sums.lines[3 * (size_t)param + part], err);
 }
 
 int pfw_checkpoint_write(struct pfw_checkpoint_writer *w, uint32_t param,
@@ -282,6 +333,8 @@ int pfw_checkpoint_write(struct pfw_checkpoint_writer *w, uint32_t param,
 	rc = pfw_file_write(f->fd, f->path, data, n * sizeof(*data),
 			    f->layout.offsets[tensor] + from * sizeof(*data),
 			    err);
+	if (!rc)
+		rc = add_to_sum(w, param, part, from, n, data, err);
 	if (rc)
 		return rc;
 	f->ahead += n * sizeof(*data);
@@ -301,6 +354,10 @@ int pfw_checkpoint_close_writer(struct pfw_checkpoint_writer *w,
 	for (int i = 0; i < 2 && !rc; i++) {
 		rc = pfw_file_finish(w->files[i].fd, w->files[i].path, err);
 		w->files[i].fd = -1;
+	}
+	if (!rc) {
+		rc = pfw_file_finish(w->sums_fd, w->sums_path, err);
+		w->sums_fd = -1;
 	}
 	free_writer(w);
 	return rc;

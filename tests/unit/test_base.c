@@ -4,6 +4,7 @@
 #include <pipefw/mac.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/hash.h"
 #include "base/philox.h"
 #include "base/size.h"
@@ -41,6 +42,33 @@ static void hash_known_answers(void)
 	CU_ASSERT_EQUAL(pfw_hash(PFW_HASH_START, "", 0), 0xcbf29ce484222325ull);
 	CU_ASSERT_EQUAL(pfw_hash(PFW_HASH_START, "foobar", 6),
 			0x85944171f73967e8ull);
+}
+
+static uint64_t sum_of(const char *text, size_t len, size_t piece)
+{
+	struct pfw_sum sum;
+
+	pfw_sum_start(&sum);
+	for (size_t at = 0; at < len; at += piece)
+		pfw_sum_add(&sum, text + at, len - at < piece ? len - at : piece);
+	return pfw_sum_end(&sum);
+}
+
+/* The implementation of xxHash itself gives these. */
+static void checksum_known_answers(void)
+{
+	static const char text[] = "Nobody inspects the spammish repetition";
+	char many[1000];
+
+	CU_ASSERT_EQUAL(sum_of("", 0, 1), 0xef46db3751d8e999ull);
+	CU_ASSERT_EQUAL(sum_of("a", 1, 1), 0xd24ec4f1a98c6e5bull);
+	CU_ASSERT_EQUAL(sum_of("abc", 3, 3), 0x44bc2cf5ad770999ull);
+	CU_ASSERT_EQUAL(sum_of(text, strlen(text), 64), 0xfbcea83c8a378bf1ull);
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = (char)(i * i + i / 7);
+	for (size_t piece = 1; piece < 200; piece++)
+		CU_ASSERT_EQUAL(sum_of(many, sizeof(many), piece),
+				sum_of(many, sizeof(many), sizeof(many)));
 }
 
 static void sizes_stay_at_the_top(void)
@@ -153,6 +181,7 @@ static void mac_known_answers(void)
 static const struct unit_test tests[] = {
 	{ "error: sentence, prefix, code", error_sentence },
 	{ "philox: known answers", philox_known_answers },
+	{ "checksum: known answers, in any pieces", checksum_known_answers },
 	{ "size: what does not fit stays at the top", sizes_stay_at_the_top },
 	{ "hash: known answers", hash_known_answers },
 	{ "sha256: known answers", sha256_known_answers },

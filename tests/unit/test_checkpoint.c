@@ -10,6 +10,9 @@
 #include "tiny_model.h"
 #include "tmpdir.h"
 
+int __real_open(const char *path, int flags, ...);
+ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t at);
+
 static char note[2048];
 static struct pfw_error err;
 
@@ -126,9 +129,10 @@ static void damaged_latest(void)
 	static const char *const parts[] = {
 		"state/state.json", "state/optimizer.safetensors",
 		"model/model.safetensors", "model/config.json",
+		"state/checksums",
 	};
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		tmp_make();
 		save(1);
 		save(2);
@@ -156,16 +160,82 @@ static void refusals(void)
 	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, ": no checkpoint can be read: "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "model/model.safetensors: has 300 bytes, state.json tells of "));
-	damage("state/state.json", "{\"format\": 2}");
+	damage("state/state.json", "{\"format\": 3}");
 	CU_ASSERT_EQUAL(step_in(tmp_path("latest")), 0);
 	CU_ASSERT_STRING_EQUAL(sentence(),
-			       "latest/state/state.json: format 2, this pipefw reads 1");
-	damage("state/state.json", "{\"format\": 1, \"step\": -1}");
+			       "latest/state/state.json: format 3, this pipefw reads 2");
+	damage("state/state.json", "{\"format\": 2, \"step\": -1}");
 	CU_ASSERT_EQUAL(step_in(tmp_path("latest")), 0);
 	CU_ASSERT_STRING_EQUAL(sentence(),
 			       "latest/state/state.json: \"step\" is a number where a whole number from 0 to 2^64 - 1 belongs");
 	unlink(tmp_path("latest"));
 	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
+	tmp_remove();
+}
+
+/* One byte of a file, in one way and the other: it is named, or checksums. */
+static void flip(const char *name, off_t at)
+{
+	static const unsigned char masks[] = { 1, 0x20, 0x80 };
+	int fd = __real_open(tmp_path(name), O_RDWR);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	for (size_t i = 0; i < sizeof(masks); i++) {
+		unsigned char is, other;
+
+		CU_ASSERT_EQUAL_FATAL(pread(fd, &is, 1, at), 1);
+		other = is ^ masks[i];
+		CU_ASSERT_EQUAL_FATAL(__real_pwrite(fd, &other, 1, at), 1);
+		CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-7")), 0);
+		CU_ASSERT(strstr(err.text, strrchr(name, '/') + 1) ||
+			  strstr(err.text, "state/checksums"));
+		if (!strncmp(err.text, "tensor", 6))
+			CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "run.resume"));
+		CU_ASSERT_EQUAL_FATAL(__real_pwrite(fd, &is, 1, at), 1);
+	}
+	close(fd);
+}
+
+/* Every byte of every file counts, and a tokenizer's files do. */
+static void a_flipped_byte(void)
+{
+	static const char *const names[] = {
+		"model/model.safetensors", "state/optimizer.safetensors",
+		"model/config.json", "state/state.json", "state/checksums",
+		"model/vocab.json", "model/merges.txt",
+	};
+	struct stat st;
+
+	tmp_make();
+	tmp_write("vocab.json", "{\"a\": 0}", 8);
+	tmp_write("merges.txt", "a b\n", 4);
+	CU_ASSERT_EQUAL_FATAL(tiny_save_with(tmp_dir, 7, tmp_dir, &err), 0);
+	CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-7")), 7);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		CU_ASSERT_FATAL(!stat(tmp_path(names[i]), &st));
+		CU_ASSERT(st.st_size > 0);
+		for (off_t at = 0; at < st.st_size; at++)
+			flip(names[i], at);
+	}
+	CU_ASSERT_EQUAL(step_in(tmp_path("checkpoints/step-7")), 7);
+	tmp_remove();
+}
+
+/* What the user is told of numbers that changed. */
+static void a_changed_tensor(void)
+{
+	struct stat st;
+	int fd;
+
+	tmp_make();
+	save(7);
+	fd = __real_open(tmp_path("model/model.safetensors"), O_RDWR);
+	CU_ASSERT_FATAL(fd >= 0 && !fstat(fd, &st));
+	CU_ASSERT_EQUAL(__real_pwrite(fd, "x", 1, st.st_size - 1), 1);
+	close(fd);
+	CU_ASSERT_EQUAL(step_in(tmp_dir), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "checkpoints/step-7/model/model.safetensors: tensor \"w\" is not what was saved: its checksum is "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "go on from another one beside it (run.resume)"));
 	tmp_remove();
 }
 
@@ -274,14 +344,12 @@ static int strikes_data(void)
 	return struck;
 }
 
-int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, mode_t mode);
 int __wrap_open(const char *path, int flags, mode_t mode)
 {
 	return strikes() ? -1 : __real_open(path, flags, mode);
 }
 
-ssize_t __real_pwrite(int fd, const void *buf, size_t n, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t n, off_t at)
 {
@@ -470,8 +538,10 @@ static void order_of_things(void)
 		"/checkpoints/step-2.tmp/state/optimizer.safetensors "
 		"/checkpoints/step-2.tmp/model/config.json "
 		"/checkpoints/step-2.tmp/state/state.json "
+		"/checkpoints/step-2.tmp/state/checksums "
 		"/checkpoints/step-2.tmp/model/model.safetensors "
 		"/checkpoints/step-2.tmp/state/optimizer.safetensors "
+		"/checkpoints/step-2.tmp/state/checksums "
 		"/checkpoints/step-2.tmp/model "
 		"/checkpoints/step-2.tmp/state "
 		"/checkpoints/step-2.tmp "
@@ -537,6 +607,8 @@ static const struct unit_test tests[] = {
 	{ "equal bytes from two saves", equal_bytes },
 	{ "a damaged latest one", damaged_latest },
 	{ "refusals", refusals },
+	{ "a flipped byte", a_flipped_byte },
+	{ "a changed tensor", a_changed_tensor },
 	{ "weights from elsewhere", foreign_weights },
 	{ "config.json", config },
 	{ "killed at every call", killed },

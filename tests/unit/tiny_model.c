@@ -58,6 +58,12 @@ static int write_all(struct pfw_checkpoint_writer *w, uint64_t step,
 
 int tiny_save(const char *run_dir, uint64_t step, struct pfw_error *err)
 {
+	return tiny_save_with(run_dir, step, NULL, err);
+}
+
+int tiny_save_with(const char *run_dir, uint64_t step, const char *tokenizer_dir,
+		   struct pfw_error *err)
+{
 	struct pfw_train_state state = {
 		.step = step, .updates = step - 1, .sample = 4 * step,
 		.seed = UINT64_MAX, .data = UINT64_MAX - step, .bad_steps = 1,
@@ -65,7 +71,8 @@ int tiny_save(const char *run_dir, uint64_t step, struct pfw_error *err)
 	struct pfw_checkpoint_writer *w;
 	int rc, closed;
 
-	rc = pfw_checkpoint_create(run_dir, &tiny_model, &state, "byte", NULL, err);
+	rc = pfw_checkpoint_create(run_dir, &tiny_model, &state, "byte",
+				   tokenizer_dir, err);
 	if (!rc)
 		rc = pfw_checkpoint_open_writer(run_dir, &tiny_model, step, &w, err);
 	if (rc)

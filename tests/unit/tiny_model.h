@@ -14,6 +14,9 @@ extern const struct pfw_model tiny_model;
 float tiny_value(uint64_t step, uint32_t param, uint32_t part, uint64_t i);
 /** A whole save; any step of it may fail. */
 int tiny_save(const char *run_dir, uint64_t step, struct pfw_error *err);
+/** With the tokenizer's files of that folder. */
+int tiny_save_with(const char *run_dir, uint64_t step, const char *tokenizer_dir,
+		   struct pfw_error *err);
 /** Reads all of it back: 1: it is all of its step. */
 int tiny_is_whole(const char *dir, struct pfw_train_state *state, char *note,
 		  size_t note_len, struct pfw_error *err);
