@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* A rank puts a handful of values; more is a fault of ours. */
 #define ENTRIES_PER_RANK 32u
+#define FIRST_CAPACITY 16u /* a power of two */
 
 struct entry {
 	char key[PFW_BOOT_KEY_MAX];
@@ -19,7 +22,9 @@ struct pfw_hub {
 		       const struct pfw_control_packet *packet);
 	void *context;
 	struct entry *entries;
-	size_t n, capacity;
+	uint32_t n, capacity;
+	uint32_t *index; /* [2 * capacity] by hash of the key, then the next free
+			    one: an entry's number + 1, 0: free */
 	struct pfw_control_packet **waiting; /* [ranks]: GETs not yet answered */
 	uint32_t at_fence;
 	unsigned char *fenced; /* [ranks] */
@@ -56,15 +61,48 @@ void pfw_hub_close(struct pfw_hub *hub)
 	free(hub->waiting);
 	free(hub->fenced);
 	free(hub->entries);
+	free(hub->index);
 	free(hub);
 }
 
-static struct entry *find(struct pfw_hub *hub, const char *key)
+/* The place of a key in the index: has its entry, or is free for it. */
+static uint32_t *place(const struct pfw_hub *hub, const char *key)
 {
-	for (size_t i = 0; i < hub->n; i++)
-		if (!strncmp(hub->entries[i].key, key, PFW_BOOT_KEY_MAX))
-			return &hub->entries[i];
-	return NULL;
+	uint64_t at = pfw_hash(PFW_HASH_START, key, strlen(key));
+
+	for (;; at++) {
+		uint32_t *p = &hub->index[at % (2 * hub->capacity)];
+
+		if (!*p || !strcmp(hub->entries[*p - 1].key, key))
+			return p;
+	}
+}
+
+static struct entry *find(const struct pfw_hub *hub, const char *key)
+{
+	uint32_t i = hub->n ? *place(hub, key) : 0;
+
+	return i ? &hub->entries[i - 1] : NULL;
+}
+
+static int grow(struct pfw_hub *hub)
+{
+	uint32_t capacity = hub->capacity ? 2 * hub->capacity : FIRST_CAPACITY;
+	struct entry *grown = realloc(hub->entries, capacity * sizeof(*grown));
+	uint32_t *index;
+
+	if (!grown)
+		return -ENOMEM;
+	hub->entries = grown;
+	index = calloc(2 * (size_t)capacity, sizeof(*index));
+	if (!index)
+		return -ENOMEM;
+	free(hub->index);
+	hub->index = index;
+	hub->capacity = capacity;
+	for (uint32_t i = 0; i < hub->n; i++)
+		*place(hub, hub->entries[i].key) = i + 1;
+	return 0;
 }
 
 static int answer_get(struct pfw_hub *hub, uint32_t rank, const char *key)
@@ -80,21 +118,19 @@ static int answer_get(struct pfw_hub *hub, uint32_t rank, const char *key)
 	return 0;
 }
 
-static int new_entry(struct pfw_hub *hub, struct entry **out)
+static int new_entry(struct pfw_hub *hub, const char *key, struct entry **out)
 {
-	if (hub->n == hub->capacity) {
-		size_t capacity = hub->capacity ? 2 * hub->capacity : 16;
-		struct entry *grown;
+	int rc = 0;
 
-		if (hub->n >= (size_t)ENTRIES_PER_RANK * hub->ranks)
+	if (hub->n == hub->capacity) {
+		if (hub->n >= (uint64_t)ENTRIES_PER_RANK * hub->ranks)
 			return -ENOSPC;
-		grown = realloc(hub->entries, capacity * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		hub->entries = grown;
-		hub->capacity = capacity;
+		rc = grow(hub);
 	}
+	if (rc)
+		return rc;
 	*out = &hub->entries[hub->n++];
+	*place(hub, key) = hub->n;
 	return 0;
 }
 
@@ -103,7 +139,7 @@ static int take_put(struct pfw_hub *hub,
 		    struct pfw_error *err)
 {
 	struct entry *entry = find(hub, packet->key);
-	int rc = entry ? 0 : new_entry(hub, &entry);
+	int rc = entry ? 0 : new_entry(hub, packet->key, &entry);
 
 	if (rc)
 		return pfw_error_set(err, -rc, "no room for boot value %s: %s",
@@ -114,7 +150,8 @@ static int take_put(struct pfw_hub *hub,
 	for (uint32_t r = 0; r < hub->ranks; r++) {
 		struct pfw_control_packet *get = hub->waiting[r];
 
-		if (get && !answer_get(hub, r, get->key)) {
+		if (get && !strcmp(get->key, packet->key)) {
+			answer_get(hub, r, get->key);
 			free(get);
 			hub->waiting[r] = NULL;
 		}

@@ -77,26 +77,35 @@ static uint64_t channel_bytes(const struct pfw_job *job,
 	return pfw_align_up(most);
 }
 
-/* The edge with these ends, made if it is new. */
-static struct pfw_edge *edge_for(struct pfw_job *job, uint32_t from,
-				 uint32_t to, uint32_t kind, uint32_t param)
+static void add(struct pfw_job *job, uint32_t from, uint32_t to, uint32_t kind,
+		uint32_t param, uint32_t n_slots, uint64_t bytes)
 {
-	struct pfw_edge want = { .from = from, .to = to, .kind = kind,
-				 .param = param };
-
-	for (uint32_t i = 0; i < job->n_edges; i++)
-		if (!compare(&job->edges[i], &want))
-			return &job->edges[i];
-	job->edges[job->n_edges] = want;
-	return &job->edges[job->n_edges++];
+	job->edges[job->n_edges++] = (struct pfw_edge){
+		.from = from, .to = to, .kind = kind, .n_slots = n_slots,
+		.slot_bytes = bytes, .param = param,
+	};
 }
 
-static void widen(struct pfw_edge *edge, uint32_t n_slots, uint64_t bytes)
+/* Those with the same ends become one, as wide as the widest of them. */
+static void merge(struct pfw_job *job)
 {
-	if (edge->n_slots < n_slots)
-		edge->n_slots = n_slots;
-	if (edge->slot_bytes < bytes)
-		edge->slot_bytes = bytes;
+	uint32_t n = 0;
+
+	qsort(job->edges, job->n_edges, sizeof(*job->edges), compare_void);
+	for (uint32_t i = 0; i < job->n_edges; i++) {
+		const struct pfw_edge *e = &job->edges[i];
+		struct pfw_edge *last = n ? &job->edges[n - 1] : NULL;
+
+		if (!last || compare(last, e)) {
+			job->edges[n++] = *e;
+			continue;
+		}
+		if (last->n_slots < e->n_slots)
+			last->n_slots = e->n_slots;
+		if (last->slot_bytes < e->slot_bytes)
+			last->slot_bytes = e->slot_bytes;
+	}
+	job->n_edges = n;
 }
 
 static void add_program(struct pfw_job *job, const struct pfw_program *program)
@@ -104,8 +113,8 @@ static void add_program(struct pfw_job *job, const struct pfw_program *program)
 	for (uint32_t i = 0; i < program->n_channels; i++) {
 		const struct pfw_channel *c = &program->channels[i];
 
-		widen(edge_for(job, c->from, c->to, c->kind, PFW_NONE),
-		      c->n_slots, channel_bytes(job, c));
+		add(job, c->from, c->to, c->kind, PFW_NONE, c->n_slots,
+		    channel_bytes(job, c));
 	}
 }
 
@@ -115,10 +124,10 @@ static void add_scalars(struct pfw_job *job)
 				      job->model->n_params * sizeof(double));
 
 	for (uint32_t r = 1; r < pfw_job_placement(job)->ranks; r++) {
-		widen(edge_for(job, r, 0, PFW_CHANNEL_SCALAR, PFW_NONE),
-		      SCALAR_SLOTS, bytes);
-		widen(edge_for(job, 0, r, PFW_CHANNEL_SCALAR, PFW_NONE),
-		      SCALAR_SLOTS, bytes);
+		add(job, r, 0, PFW_CHANNEL_SCALAR, PFW_NONE, SCALAR_SLOTS,
+		    bytes);
+		add(job, 0, r, PFW_CHANNEL_SCALAR, PFW_NONE, SCALAR_SLOTS,
+		    bytes);
 	}
 }
 
@@ -133,10 +142,10 @@ static void add_ties(struct pfw_job *job)
 
 		if (t->rank[0] == t->rank[1])
 			continue;
-		widen(edge_for(job, t->rank[0], t->rank[1], PFW_CHANNEL_TIE,
-			       t->param), 1, bytes);
-		widen(edge_for(job, t->rank[1], t->rank[0], PFW_CHANNEL_TIE,
-			       t->param), 1, bytes);
+		add(job, t->rank[0], t->rank[1], PFW_CHANNEL_TIE, t->param, 1,
+		    bytes);
+		add(job, t->rank[1], t->rank[0], PFW_CHANNEL_TIE, t->param, 1,
+		    bytes);
 	}
 }
 
@@ -169,7 +178,7 @@ int pfw_job_make_edges(struct pfw_job *job, struct pfw_error *err)
 			add_program(job, job->programs[i].program);
 	add_scalars(job);
 	add_ties(job);
-	qsort(job->edges, job->n_edges, sizeof(*job->edges), compare_void);
+	merge(job);
 	for (uint32_t i = 0; !rc && i < PFW_PROGRAMS; i++)
 		rc = map_program(job, &job->programs[i], err);
 	return rc;

@@ -2,10 +2,11 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "runtime/job.h"
+#include "runtime/job_make.h"
 
 static void expect_bytes(const struct pfw_job *job, uint64_t bytes)
 {
@@ -58,8 +59,51 @@ static void too_many_bytes_are_refused(void)
 	CU_ASSERT_EQUAL(pfw_job_fits(&job, 1ull << 40, &err), -ENOMEM);
 }
 
+/* Channels of two programs with the same ends are one edge, the widest. */
+static void edges_are_merged(void)
+{
+	struct pfw_planned_message message = { .stage = 0 };
+	struct pfw_channel train[] = {
+		{ .from = 1, .to = 0, .kind = PFW_CHANNEL_GRADIENT, .n_slots = 3 },
+		{ .from = 0, .to = 1, .n_slots = 2 },
+	}, eval[] = {
+		{ .from = 0, .to = 1, .n_slots = 5, .n_messages = 1,
+		  .messages = &message },
+		{ .from = 0, .to = 2, .n_slots = 1 },
+	};
+	struct pfw_program programs[] = {
+		{ .ranks = 3, .channels = train, .n_channels = 2 },
+		{ .ranks = 3, .channels = eval, .n_channels = 2 },
+	};
+	struct pfw_model_stage stage = { .output_bytes = 100 };
+	struct pfw_model model = { .stages = &stage };
+	struct pfw_job job = { .model = &model,
+			       .programs = { { .program = &programs[0] },
+					     { .program = &programs[1] } } };
+	const struct pfw_edge *e;
+	uint32_t i;
+
+	CU_ASSERT_EQUAL_FATAL(pfw_job_make_edges(&job, NULL), 0);
+	CU_ASSERT_EQUAL(job.n_edges, 3 + 4); /* and scalars, of two ranks */
+	i = pfw_job_edge(&job, 0, 1, PFW_CHANNEL_ACTIVATION, PFW_NONE);
+	CU_ASSERT_FATAL(i < job.n_edges);
+	e = &job.edges[i];
+	CU_ASSERT_EQUAL(e->n_slots, 5);
+	CU_ASSERT_EQUAL(e->slot_bytes, 128);
+	CU_ASSERT_EQUAL(job.programs[0].edge[1], i);
+	CU_ASSERT_EQUAL(job.programs[1].edge[0], i);
+	for (i = 1; i < job.n_edges; i++)
+		CU_ASSERT(job.edges[i - 1].from < job.edges[i].from ||
+			  job.edges[i - 1].to != job.edges[i].to ||
+			  job.edges[i - 1].kind != job.edges[i].kind);
+	free(job.programs[0].edge);
+	free(job.programs[1].edge);
+	free(job.edges);
+}
+
 static const struct unit_test tests[] = {
 	{ "slots are counted where they lie", slots_are_counted },
+	{ "edges of several programs", edges_are_merged },
 	{ "more than there is", too_many_bytes_are_refused },
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "launch/hub.h"
 #include "launch/launcher.h"
 
 #define RANKS 3u
@@ -343,6 +344,54 @@ static void signals_are_answered(void)
 	munmap(s, sizeof(*s));
 }
 
+static void put(struct pfw_hub *hub, uint32_t key, uint32_t value)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_PUT,
+					     .len = sizeof(value) };
+
+	snprintf(packet.key, sizeof(packet.key), "key/%u", key);
+	memcpy(packet.value, &value, sizeof(value));
+	CU_ASSERT_EQUAL(pfw_hub_take(hub, 0, &packet, NULL), 0);
+}
+
+static void ask(struct pfw_hub *hub, uint32_t rank, uint32_t key)
+{
+	struct pfw_control_packet packet = { .type = PFW_CONTROL_GET };
+
+	snprintf(packet.key, sizeof(packet.key), "key/%u", key);
+	CU_ASSERT_EQUAL(pfw_hub_take(hub, rank, &packet, NULL), 0);
+}
+
+/* What each of two ranks was answered last; UINT32_MAX: nothing. */
+static void take_answer(void *context, uint32_t rank,
+			const struct pfw_control_packet *packet)
+{
+	memcpy((uint32_t *)context + rank, packet->value, sizeof(uint32_t));
+}
+
+/* More than the hub has room for at first; put again, the new value counts. */
+static void many_values(void)
+{
+	enum { KEYS = 60, ASKED_EARLY = 50 };
+	uint32_t answers[2] = { UINT32_MAX, UINT32_MAX };
+	struct pfw_hub *hub;
+
+	CU_ASSERT_EQUAL_FATAL(pfw_hub_open(2, take_answer, answers, &hub, NULL),
+			      0);
+	ask(hub, 1, ASKED_EARLY);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		put(hub, i, 7 * i);
+		CU_ASSERT_EQUAL(answers[1], i < ASKED_EARLY ? UINT32_MAX :
+							      7 * ASKED_EARLY);
+	}
+	put(hub, 3, 5);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		ask(hub, 0, i);
+		CU_ASSERT_EQUAL(answers[0], i == 3 ? 5 : 7 * i);
+	}
+	pfw_hub_close(hub);
+}
+
 /* One rank still opens its channels, so no step can be done. */
 static int asks_early(void *context, struct pfw_boot *boot)
 {
@@ -480,6 +529,7 @@ static const struct unit_test tests[] = {
 	  who_gave_up_comes_before_who_saw_it },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
 	{ "signals: a picture, an orderly end", signals_are_answered },
+	{ "many values are found again", many_values },
 	{ "a signal before the first step", an_early_signal_ends_at_once },
 	{ "a launcher may be held up", a_launcher_may_be_held_up },
 	{ "who gets on is waited for", who_gets_on_is_waited_for },
