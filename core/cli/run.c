@@ -1,5 +1,7 @@
 /* pipefw run: trains what a config file describes. */
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,8 +131,8 @@ static int parse(struct options *o, int argc, char **argv,
 	}
 	if (o->help)
 		return 0;
-	if (optind != argc - 1)
-		return pfw_error_set(err, EINVAL, optind == argc ?
+	if (optind != argc - 1 || !*argv[optind])
+		return pfw_error_set(err, EINVAL, optind >= argc - 1 ?
 				     "which config file? See pipefw run --help" :
 				     "one config file, please; see pipefw run "
 				     "--help");
@@ -150,6 +152,32 @@ static int same_folder(const char *a, const char *b)
 
 	return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev &&
 	       sa.st_ino == sb.st_ino;
+}
+
+/* It is written when the run is done: too late to find that it cannot be. */
+static int check_trace(const char *path, struct pfw_error *err)
+{
+	char dir[PATH_MAX];
+	struct stat st;
+	int failed;
+
+	if (!path)
+		return 0;
+	snprintf(dir, sizeof(dir), "%s", path);
+	errno = 0;
+	if (stat(path, &st)) {
+		failed = errno != ENOENT ||
+			 access(*path ? dirname(dir) : path, W_OK | X_OK);
+	} else {
+		failed = access(path, W_OK);
+		if (S_ISDIR(st.st_mode)) {
+			failed = 1;
+			errno = EISDIR;
+		}
+	}
+	return failed ? pfw_error_set(err, errno, "--trace %.200s: must be a "
+				      "file that can be written: %s", path,
+				      strerror(errno)) : 0;
 }
 
 static int open_dir(struct run *run, struct pfw_error *err)
@@ -351,6 +379,9 @@ static int execute(struct run *run, struct pfw_error *err)
 	run->job->n_here = run->opt.together.n;
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
+	rc = check_trace(run->opt.trace, err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	if (meet(run, err))
 		return PFW_EXIT_BOOT;
 	rc = open_dir(run, err);

@@ -135,9 +135,9 @@ static int check_stages(const struct parser *p)
 	if (n == p->n_stages)
 		return 0;
 	return pfw_error_set(p->err, EINVAL,
-			     "pipeline.layout \"%.200s\" has %u stages, but "
+			     "pipeline.layout \"%.200s\" has %u stage%s, but "
 			     "there are %u (pipeline.ranks times "
-			     "pipeline.chunks): make them equal", p->text, n, p->n_stages);
+			     "pipeline.chunks): make them equal", p->text, n, n == 1 ? "" : "s", p->n_stages);
 }
 
 int pfw_layout_parse(const char *text, const struct pfw_layer *layers,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "settings/config.h"
 #include "settings/tree.h"
 
@@ -147,6 +148,20 @@ static int refuse(const struct pfw_set *set, const config_setting_t *at,
 			     set->option ? set->option : "", set->text, why);
 }
 
+/* A file's texts are UTF-8, and the run writes this one into a file. */
+static int is_utf8(const char *text)
+{
+	size_t len = strlen(text), n;
+	uint32_t c;
+
+	for (; len; text += n, len -= n) {
+		n = pfw_utf8_get(text, len, &c);
+		if (!n)
+			return 0;
+	}
+	return 1;
+}
+
 int pfw_set_apply(config_setting_t *root, const struct pfw_set *set,
 		  struct pfw_error *err)
 {
@@ -158,6 +173,11 @@ int pfw_set_apply(config_setting_t *root, const struct pfw_set *set,
 	    equals - set->text >= (int)sizeof(path))
 		return pfw_error_set(err, EINVAL, "--set %.200s: not PATH=VALUE, "
 				     "like run.steps=100", set->text);
+	if (!is_utf8(equals))
+		return pfw_error_set(err, EINVAL, "%s %.*s: its value has bytes "
+				     "that are not UTF-8", set->option ?
+				     set->option : "", (int)(equals - set->text),
+				     set->text);
 	snprintf(path, sizeof(path), "%.*s", (int)(equals - set->text),
 		 set->text);
 	while ((dot = strchr(word, '.'))) {

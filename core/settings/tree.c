@@ -54,6 +54,14 @@ int pfw_setting_typed(const config_setting_t *setting)
 	return set && set->option;
 }
 
+/* Nothing that comes from outside may be a command to the terminal. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 /* "--set PATH=VALUE: "; of an option that is short for a path, "--steps N: ";
  * nothing of what nobody typed. */
 static void where_set(const struct pfw_set *set, char *buf, size_t len)
@@ -66,6 +74,7 @@ static void where_set(const struct pfw_set *set, char *buf, size_t len)
 	if (strcmp(set->option, "--set") != 0)
 		text = strchr(text, '=') + 1;
 	snprintf(buf, len, "%s %.200s: ", set->option, text);
+	make_printable(buf);
 }
 
 static void where(const struct pfw_tree *tree, const config_setting_t *at,
@@ -132,25 +141,33 @@ static void quote_line(const char *text, int line, char *buf, size_t len)
 		text = "";
 	text += strspn(text, " \t\r");
 	n = strcspn(text, "\r\n");
-	snprintf(buf, len, "%.*s", (int)(n < 60 ? n : 60), text);
-	for (char *c = buf; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	if (*text)
+		snprintf(buf, len, "at or before \"%.*s\"",
+			 (int)(n < 60 ? n : 60), text);
+	else
+		snprintf(buf, len, "at the end of the file");
+	make_printable(buf);
 }
 
 static int parse(struct pfw_tree *tree, const char *text, struct pfw_error *err)
 {
-	char quoted[64];
+	const char *what;
+	char quoted[96];
 	int line;
 
 	if (config_read_string(&tree->config, text))
 		return 0;
 	line = config_error_line(&tree->config);
+	what = config_error_text(&tree->config);
 	quote_line(text, line, quoted, sizeof(quoted));
-	return pfw_error_set(err, EINVAL, "%s:%d: %s at or before \"%s\"; what "
-			     "is allowed: NAME = VALUE; NAME = { ... };",
-			     tree->path, line,
-			     config_error_text(&tree->config), quoted);
+	if (strstr(what, "duplicate"))
+		return pfw_error_set(err, EINVAL, "%s:%d: a key is given a "
+				     "second time %s; leave one of them out",
+				     tree->path, line, quoted);
+	return pfw_error_set(err, EINVAL, "%s:%d: %s %s; what is allowed: NAME "
+			     "= VALUE; or NAME = { ... }; where a value is like "
+			     "1, 0.5, true, \"text\" or [1, 2]", tree->path,
+			     line, what, quoted);
 }
 
 static int load(struct pfw_tree *tree, struct pfw_error *err)

@@ -40,7 +40,7 @@ at() {
 at ranks '9 stages .* for 8 layers.*at most 8' 's/ranks = 2/ranks = 9/'
 at heads 'multiple of heads = 5' 's/heads = 2/heads = 5/; /hidden/ d'
 at hidden 'hidden = 32 .* heads = 3.*use hidden' 's/heads = 2/heads = 3/'
-at layout 'layout .*has 1 stages' 's/ranks = 2;/&\n layout = "E t*6 L";/'
+at layout 'layout .*has 1 stage, ' 's/ranks = 2;/&\n layout = "E t*6 L";/'
 at layout "found 'L' where" 's/ranks = 2;/&\n layout = "E t | L";/'
 at chunks 'v=2: .*use v=1' 's/chunks = 1/chunks = 2/'
 at schedule 'splits\|use v=2' 's/"1f1b"/"zbv"/; s/chunks = 1;//'
@@ -97,3 +97,11 @@ says 2 "bad.cfg:1: run.out must be given" pipefw run "$tmp/bad.cfg" --quiet
 mkdir "$tmp/run"
 says 2 "whole.cfg:3: $tmp/run: is there already" pipefw run "$tmp/whole.cfg" \
 	--quiet
+
+# What cannot be written at the end is refused before the first step.
+for trace in '' "$tmp" "$tmp/none/trace.json" "$tmp/text/trace.json"; do
+	says 2 '^pipefw: --trace' pipefw run "$tmp/whole.cfg" --quiet \
+		--out "$tmp/new" --trace "$trace"
+	[ ! -e "$tmp/new" ] || fail 'a run that is refused leaves a folder'
+done
+says 2 'which config file' pipefw run ''

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "data/data.h"
@@ -266,6 +268,54 @@ static void evaluations_are_alike(void)
 	tmp_remove();
 }
 
+/** Whoever holds it has the disk stand still. */
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+
+ssize_t __real_pread(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap_pread(int fd, void *buf, size_t n, off_t at)
+{
+	pthread_mutex_lock(&disk);
+	pthread_mutex_unlock(&disk);
+	return __real_pread(fd, buf, n, at);
+}
+
+/** A disk that stands still is an error in time; when it goes on, so do we. */
+static void a_disk_stands_still(void)
+{
+	struct pfw_loader_info info = { .seed = 5, .batch = 1, .seq = 8,
+					.microbatches = 1 };
+	struct pfw_tokenizer *tok = byte_tokenizer();
+	const int32_t *tokens = NULL, *targets = NULL;
+	struct pfw_error err = { 0 };
+	struct pfw_dataset *set;
+	struct pfw_loader *ld;
+
+	tmp_make();
+	CU_ASSERT_FATAL(!pfw_dataset_open(counting_file("t", 200), NULL, tok, 0,
+					  256, 8, &set, NULL));
+	pthread_mutex_lock(&disk);
+	CU_ASSERT_FATAL(!pfw_loader_open(set, &info, &ld, NULL));
+	CU_ASSERT_EQUAL(pfw_loader_next(ld, 0, &tokens, &targets, &err),
+			-ETIMEDOUT);
+	CU_ASSERT_EQUAL(pfw_loader_next(ld, pfw_now() + 20 * PFW_MS, &tokens,
+					&targets, &err), -ETIMEDOUT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "t: the next batch did not "
+				      "come in time"));
+	CU_ASSERT_PTR_NULL(tokens);
+	pthread_mutex_unlock(&disk);
+	for (uint64_t step = 0; step < 3; step++) {
+		CU_ASSERT_FATAL(!pfw_loader_next(ld, soon(), &tokens, &targets,
+						 NULL));
+		CU_ASSERT_EQUAL(tokens[0], (int32_t)pfw_order_train(5, 200, 8,
+								    step));
+	}
+	pfw_loader_close(ld);
+	pfw_dataset_close(set);
+	pfw_tokenizer_close(tok);
+	tmp_remove();
+}
+
 /** The file changes under the loader: an error, again at each call. */
 static void change(off_t size, const char *sentence)
 {
@@ -340,6 +390,7 @@ static const struct unit_test tests[] = {
 	{ "llm.c files", llmc_files },
 	{ "batches follow the order", batches_follow_the_order },
 	{ "evaluations are alike", evaluations_are_alike },
+	{ "a disk that stands still", a_disk_stands_still },
 	{ "a file that changes while in use", changes_while_in_use },
 	{ "loader refusals", loader_refusals },
 };

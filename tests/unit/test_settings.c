@@ -302,10 +302,12 @@ static void literals(void)
 	refused(small("run = { timeout = nan; };"), NULL, ":1: ");
 	refused(small("run = { out = \"a\\x00b\"; };"), NULL, "end the string");
 	refused(small("run = { out = \"a };"), NULL, ":1: a string begins");
+	refused("run = { steps = 1;\n", NULL, ":2: syntax error at the end of "
+		"the file; what is allowed");
 	refused(small("/* \n"), NULL, ":1: a comment begins");
 	refused(small("@include \"/etc/passwd\""), NULL, "@include is not taken");
 	refused(small("run = { steps = 1; steps = 2; };"), NULL,
-		":1: duplicate setting name");
+		":1: a key is given a second time at or before \"run");
 	taken(small("run = { seed = 2147483647; }; # 99999999999 @include"),
 	      NULL);
 	taken(small("run = { seed = 4294967295L; }; // \"\n/* \" 1e999 */"),
@@ -425,6 +427,9 @@ static void sets(void)
 	refused(whole, "run.seed=99999999999999999999", "found \"99999");
 	refused(whole, "run.steps", "--set run.steps: not PATH=VALUE");
 	refused(whole, "=1", "not PATH=VALUE");
+	refused(whole, "run.out=\xff", "--set run.out: its value has bytes "
+		"that are not UTF-8");
+	refused(whole, "run.steps=\033[2J", "--set run.steps=?[2J: ");
 	refused(whole, "run.steps.x=1", "run.steps is a value and has no "
 		"members");
 	refused(whole, "run..x=1", "a name is missing in the path");
