@@ -3,12 +3,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "model/checkpoint.h"
+
+/* As large as the reader of schedules takes them. */
+#define SCHEDULE_MAX (1u << 30)
+
+/* What a run's schedule is called in its folder, where a file gave it. */
+static const char schedule_name[] = "schedule.csv";
 
 static int make_parents(const char *dir, struct pfw_error *err)
 {
@@ -116,23 +123,59 @@ int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
 	return remove_run(dir, err);
 }
 
-int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
-		     struct pfw_error *err)
+/* The folder says by itself what ran; the file may be its own already. */
+static int keep_schedule(const char *dir, const char *file,
+			 struct pfw_error *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], *text;
+	size_t len;
+	int rc = pfw_path_join(path, sizeof(path), dir, schedule_name, err);
+
+	if (!rc && !file && unlink(path) && errno != ENOENT)
+		return pfw_error_set(err, errno, "%s: cannot remove it: %s",
+				     path, strerror(errno));
+	if (rc || !file)
+		return rc;
+	rc = pfw_file_load(file, SCHEDULE_MAX, &text, &len, err);
+	if (rc)
+		return rc;
+	rc = pfw_file_replace(path, text, len, err);
+	free(text);
+	return rc;
+}
+
+static int keep_config(const char *dir, const struct pfw_config *cfg,
+		       struct pfw_error *err)
+{
+	struct pfw_config kept = *cfg;
+	char path[PATH_MAX], name[sizeof(schedule_name)];
 	FILE *f;
 	int rc = pfw_path_join(path, sizeof(path), dir, "config.cfg", err);
 
 	if (rc)
 		return rc;
+	memcpy(name, schedule_name, sizeof(name));
+	if (cfg->schedule_file)
+		kept.schedule_file = name;
 	f = fopen(path, "we");
 	if (!f)
 		return pfw_error_set(err, errno, "%s: %s", path,
 				     strerror(errno));
-	rc = pfw_config_write(cfg, f, err);
+	rc = pfw_config_write(&kept, f, err);
 	if (fclose(f) && !rc)
 		rc = pfw_error_set(err, errno, "%s: %s", path,
 				   strerror(errno));
+	return rc;
+}
+
+int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
+		     struct pfw_error *err)
+{
+	char path[PATH_MAX];
+	int rc = keep_schedule(dir, cfg->schedule_file, err);
+
+	if (!rc)
+		rc = keep_config(dir, cfg, err);
 	if (!rc)
 		rc = pfw_path_join(path, sizeof(path), dir, "events.jsonl",
 				   err);

@@ -97,22 +97,52 @@ static int show(struct pfw_registry *registry,
 	return rc;
 }
 
-static int run(const struct pfw_schedule_args *args, int *status,
+/* What was not given is as it was in the run. */
+static int read_run(struct pfw_registry *registry,
+		    struct pfw_schedule_args *args, struct pfw_report **run,
+		    int *status, struct pfw_error *err)
+{
+	const struct pfw_program *program;
+	int rc;
+
+	if (!args->cost_from)
+		return 0;
+	*status = PFW_EXIT_DATA;
+	rc = pfw_report_read(registry, args->cost_from, run, err);
+	if (rc)
+		return rc;
+	program = (*run)->program;
+	args->run = *run;
+	if (!args->ranks)
+		args->ranks = program->ranks;
+	if (!args->microbatches)
+		args->microbatches = program->microbatches;
+	if (!args->chunks && args->command == PFW_SCHEDULE_SHOW &&
+	    args->ranks == program->ranks)
+		args->chunks = program->chunks;
+	return 0;
+}
+
+static int run(struct pfw_schedule_args *args, int *status,
 	       struct pfw_error *err)
 {
 	struct pfw_registry *registry = NULL;
+	struct pfw_report *report = NULL;
 	int rc;
 
 	*status = PFW_EXIT_PLUGIN;
 	rc = pfw_registry_open(NULL, &registry, err);
+	if (!rc)
+		rc = read_run(registry, args, &report, status, err);
 	if (rc)
-		return rc;
-	if (args->command == PFW_SCHEDULE_COMPARE)
+		;
+	else if (args->command == PFW_SCHEDULE_COMPARE)
 		rc = pfw_schedule_compare(registry, args, status, err);
 	else if (args->command == PFW_SCHEDULE_DIFF)
 		rc = pfw_schedule_diff(registry, args, status, err);
 	else
 		rc = show(registry, args, status, err);
+	pfw_report_close(report);
 	pfw_registry_close(registry);
 	return rc;
 }

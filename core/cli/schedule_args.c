@@ -24,6 +24,8 @@ const char pfw_schedule_usage[] =
 "                             gradients of inputs and of weights; as multiples of\n"
 "                             a unit, or with ns, us, ms or s; or each a list\n"
 "                             such as F=1:1:1:3, for each p-th of the model\n"
+"  --cost-from DIR            what a traced run took instead, stage by stage,\n"
+"                             with its hop, ranks and micro-batches unless given\n"
 "  --hop LATENCY[,BANDWIDTH]  from the end of a stage to its output's arrival;\n"
 "                             a bandwidth such as 200Gb/s or 25GB/s wants --bytes\n"
 "  --bytes N                  of a message, as in 8MiB\n"
@@ -33,7 +35,7 @@ const char pfw_schedule_usage[] =
 "  --header                   csv begins with comment lines of our own\n";
 
 enum {
-	OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_HOP, OPT_BYTES,
+	OPT_SET = 256, OPT_FORMAT, OPT_HEADER, OPT_COST, OPT_COST_FROM, OPT_HOP, OPT_BYTES,
 	OPT_CAP, OPT_HELP,
 };
 
@@ -211,9 +213,14 @@ static int take_option(int option, struct pfw_schedule_args *args, int *real,
 		return take_count("--memory-cap", optarg, &args->memory_cap, err);
 	case OPT_COST:
 		args->costs_given = 1;
+		args->costs_listed = 1;
 		return take_costs(optarg, args, real, err);
+	case OPT_COST_FROM:
+		args->costs_given = *real = 1;
+		args->cost_from = optarg;
+		return 0;
 	case OPT_HOP:
-		args->costs_given = 1;
+		args->costs_given = args->hop_given = 1;
 		len = strcspn(optarg, ",");
 		if (optarg[len] &&
 		    take_bandwidth(optarg + len + 1, &link->bandwidth, err))
@@ -280,6 +287,8 @@ static int check_shape(const struct pfw_schedule_args *args,
 				     "file has no options");
 	if (args->n_names && files == args->n_names)
 		return 0;
+	if (args->cost_from)
+		return 0;
 	if (!args->ranks)
 		return pfw_error_set(err, EINVAL, "-p is missing: the number of "
 				     "ranks");
@@ -315,6 +324,7 @@ int pfw_schedule_args_parse(int argc, char **argv,
 		{ "format", required_argument, NULL, OPT_FORMAT },
 		{ "header", no_argument, NULL, OPT_HEADER },
 		{ "cost", required_argument, NULL, OPT_COST },
+		{ "cost-from", required_argument, NULL, OPT_COST_FROM },
 		{ "hop", required_argument, NULL, OPT_HOP },
 		{ "bytes", required_argument, NULL, OPT_BYTES },
 		{ "memory-cap", required_argument, NULL, OPT_CAP },
@@ -349,6 +359,9 @@ int pfw_schedule_args_parse(int argc, char **argv,
 	if (!rc && !(link.bandwidth > 0) != !(link.bytes > 0))
 		rc = pfw_error_set(err, EINVAL, "a bandwidth (--hop LATENCY,"
 				   "BANDWIDTH) and --bytes are given together");
+	if (!rc && args.cost_from && args.costs_listed)
+		rc = pfw_error_set(err, EINVAL, "--cost and --cost-from: one or "
+				   "the other");
 	if (rc)
 		return rc;
 	if (link.bandwidth > 0) {

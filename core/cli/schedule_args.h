@@ -6,6 +6,8 @@
 
 #include <pipefw/base.h>
 
+#include "report/report.h"
+
 #define PFW_MAX_SETS 64u
 
 #define PFW_MAX_NAMES 64u
@@ -36,7 +38,10 @@ struct pfw_schedule_args {
 	/* Of a full rank's layers, in `unit_name`. */
 	struct pfw_cost_list costs[3]; /**< F, I, W */
 	double hop, message;
-	int costs_given; /**< --cost or --hop */
+	int costs_given; /**< --cost, --cost-from or --hop */
+	int costs_listed, hop_given; /**< --cost, --hop */
+	const char *cost_from; /**< a traced run's folder, or NULL */
+	const struct pfw_report *run; /**< that run, once it is read */
 	int real_time;   /**< they have a unit of time */
 	const char *unit_name; /**< "F", "units" or "ms" */
 };

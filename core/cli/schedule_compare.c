@@ -7,12 +7,14 @@
 
 #include "cli/cli.h"
 #include "cli/schedule_show.h"
+#include "cli/text.h"
 
 /* One line of the table. */
 struct entry {
 	const char *name;
 	int one_chunk;     /* ran at v = 1, though more was asked for */
 	double step, bubble, span_bubble, peak;
+	uint64_t bytes;    /* of activations, with --cost-from */
 	unsigned long long messages;
 	char *problem;     /* NULL, or why it cannot run */
 };
@@ -50,6 +52,7 @@ static int measure(struct pfw_registry *registry,
 	entry->bubble = pfw_simulation_bubble(job.sim);
 	entry->span_bubble = pfw_simulation_span_bubble(job.sim);
 	entry->peak = pfw_schedule_job_peak(&job);
+	entry->bytes = pfw_schedule_job_bytes(&job);
 	entry->messages = job.sim->messages;
 	pfw_schedule_job_close(&job);
 	return 0;
@@ -69,6 +72,20 @@ static int entry_compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static void print_row(const struct pfw_schedule_args *args,
+		      const struct entry *e, int width)
+{
+	char bytes[16];
+
+	printf("%s%-*s  %9.5g  %5.1f %%  %5.1f %%  %11.4g  %8llu", e->name,
+	       width - (int)strlen(e->name), e->one_chunk ? "*" : "", e->step,
+	       100 * e->bubble, 100 * e->span_bubble, e->peak, e->messages);
+	pfw_text_size(e->bytes, bytes, sizeof(bytes));
+	if (args->run)
+		printf("  %9s", bytes);
+	putchar('\n');
+}
+
 static void print_table(const struct pfw_schedule_args *args,
 			const struct entry *entries, size_t n)
 {
@@ -85,17 +102,12 @@ static void print_table(const struct pfw_schedule_args *args,
 		       args->chunks ? args->chunks : 2, args->microbatches);
 	printf("time in %s\n\n", strcmp(args->unit_name, "F") ?
 	       args->unit_name : "forwards of a rank");
-	printf("%-*s  %9s  %7s  %7s  %11s  %8s\n", width, "schedule", "step",
-	       "bubble", "of span", "activations", "messages");
-	for (size_t i = 0; i < n; i++) {
-		const struct entry *e = &entries[i];
-
-		if (!e->problem)
-			printf("%s%-*s  %9.5g  %5.1f %%  %5.1f %%  %11.4g  %8llu\n",
-			       e->name, width - (int)strlen(e->name),
-			       e->one_chunk ? "*" : "", e->step, 100 * e->bubble,
-			       100 * e->span_bubble, e->peak, e->messages);
-	}
+	printf("%-*s  %9s  %7s  %7s  %11s  %8s%s\n", width, "schedule", "step",
+	       "bubble", "of span", "activations", "messages",
+	       args->run ? "     memory" : "");
+	for (size_t i = 0; i < n; i++)
+		if (!entries[i].problem)
+			print_row(args, &entries[i], width);
 	if (marked)
 		puts("\n* takes one chunk per rank: at v=1");
 	for (size_t i = 0, first = 1; i < n; i++) {
@@ -124,9 +136,13 @@ static void print_json(const struct entry *entries, size_t n)
 		}
 		printf("\"step_time\": %.12g, \"bubble\": %.12g, "
 		       "\"span_bubble\": %.12g, \"peak_activations\": %.12g, "
-		       "\"messages\": %llu, \"one_chunk\": %s}", e->step,
+		       "\"messages\": %llu, \"one_chunk\": %s", e->step,
 		       e->bubble, e->span_bubble, e->peak, e->messages,
 		       e->one_chunk ? "true" : "false");
+		if (e->bytes)
+			printf(", \"peak_bytes\": %llu",
+			       (unsigned long long)e->bytes);
+		putchar('}');
 	}
 	puts("\n]");
 }

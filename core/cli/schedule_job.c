@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "runtime/planned.h"
 #include "schedule/csv.h"
 #include "settings/config.h"
 
@@ -20,6 +21,7 @@ void pfw_schedule_job_close(struct pfw_schedule_job *job)
 	pfw_simulation_free(job->sim);
 	pfw_program_free(job->prog);
 	pfw_schedule_plan_free(job->plan);
+	free(job->bytes);
 	free(job->durations);
 	pfw_values_free(job->values);
 	*job = (struct pfw_schedule_job){ 0 };
@@ -34,8 +36,8 @@ static double cost_of(const struct pfw_cost_list *list, size_t stage,
 }
 
 /* Units are multiples of v, so that a chunk's share of one is whole. */
-static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
-		     struct pfw_error *err)
+static int list_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
+		      struct pfw_error *err)
 {
 	const struct pfw_schedule_args *args = job->args;
 	size_t n = ranks * chunks;
@@ -46,13 +48,43 @@ static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
 					     "times, and there are %zu ranks: "
 					     "give one, or %zu", "FIW"[k],
 					     args->costs[k].n, ranks, ranks);
+	for (size_t i = 0; i < 3 * n; i++)
+		job->durations[i] = (int64_t)(job->unit *
+			cost_of(&args->costs[i / n], i % n, chunks) + 0.5);
+	return 0;
+}
+
+/* The run's stages, or its layers where there are other stages now. */
+static int measured_costs(struct pfw_schedule_job *job, size_t n,
+			  struct pfw_error *err)
+{
+	struct pfw_cut cut;
+	int rc = pfw_cut_open(job->args->run, (uint32_t)n, 0, &cut, err);
+
+	if (rc)
+		return rc;
+	memcpy(job->durations, cut.forward, n * sizeof(*cut.forward));
+	memcpy(job->durations + n, cut.input, n * sizeof(*cut.input));
+	memcpy(job->durations + 2 * n, cut.weight, n * sizeof(*cut.weight));
+	pfw_cut_close(&cut);
+	return 0;
+}
+
+static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
+		     struct pfw_error *err)
+{
+	const struct pfw_schedule_args *args = job->args;
+	size_t n = ranks * chunks;
+	int rc;
+
 	job->unit = args->real_time ? 1e6 : 1e6 * (double)chunks;
 	job->durations = calloc(3 * n, sizeof(*job->durations));
 	if (!job->durations)
 		return pfw_error_set(err, ENOMEM, "no memory for costs");
-	for (size_t i = 0; i < 3 * n; i++)
-		job->durations[i] = (int64_t)(job->unit *
-			cost_of(&args->costs[i / n], i % n, chunks) + 0.5);
+	rc = args->run ? measured_costs(job, n, err) :
+			 list_costs(job, ranks, chunks, err);
+	if (rc)
+		return rc;
 	job->costs = (struct pfw_costs){
 		.size = sizeof(job->costs),
 		.forward = job->durations,
@@ -61,6 +93,8 @@ static int set_costs(struct pfw_schedule_job *job, size_t ranks, size_t chunks,
 		.hop = (int64_t)(args->hop * job->unit + 0.5),
 		.message = (int64_t)(args->message * job->unit + 0.5),
 	};
+	if (args->run && !args->hop_given)
+		job->costs.hop = args->run->hop;
 	return 0;
 }
 
@@ -148,6 +182,27 @@ static int prove(struct pfw_schedule_job *job, struct pfw_error *err)
 	return rc ? rc : pfw_simulate(&how, NULL, &job->sim, err);
 }
 
+/* What a run would keep, as --dry-run has it. */
+static int count_bytes(struct pfw_schedule_job *job, struct pfw_error *err)
+{
+	const struct pfw_program *prog = job->prog;
+	struct pfw_cut cut;
+	int rc;
+
+	if (!job->args->run)
+		return 0;
+	rc = pfw_cut_open(job->args->run, prog->stages, prog->splits, &cut, err);
+	if (rc)
+		return rc;
+	job->bytes = calloc(prog->ranks, sizeof(*job->bytes));
+	if (!job->bytes)
+		rc = pfw_error_set(err, ENOMEM, "out of memory");
+	for (uint32_t r = 0; !rc && r < prog->ranks; r++)
+		job->bytes[r] = pfw_planned_saved_bytes(prog, cut.model, r);
+	pfw_cut_close(&cut);
+	return rc;
+}
+
 static int check_cap(const struct pfw_schedule_job *job, struct pfw_error *err)
 {
 	uint32_t cap = job->args->memory_cap, chunks = job->sim->chunks;
@@ -179,6 +234,8 @@ int pfw_schedule_job_open(struct pfw_registry *registry,
 		rc = prove(out, err);
 	if (!rc)
 		rc = check_cap(out, err);
+	if (!rc)
+		rc = count_bytes(out, err);
 	if (rc == -ENOMEM)
 		*status = PFW_EXIT_RESOURCES;
 	if (rc)
@@ -193,6 +250,16 @@ void pfw_schedule_job_chosen(const struct pfw_schedule_job *job, char *buf,
 	if (job->plugin && job->plugin->ops.schedule.describe)
 		job->plugin->ops.schedule.describe(&job->shape, job->values, buf,
 						   len);
+}
+
+uint64_t pfw_schedule_job_bytes(const struct pfw_schedule_job *job)
+{
+	uint64_t most = 0;
+
+	for (uint32_t r = 0; job->bytes && r < job->sim->ranks; r++)
+		if (job->bytes[r] > most)
+			most = job->bytes[r];
+	return most;
 }
 
 double pfw_schedule_job_peak(const struct pfw_schedule_job *job)

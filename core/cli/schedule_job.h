@@ -23,6 +23,8 @@ struct pfw_schedule_job {
 	struct pfw_program *prog;
 	/** Times, with slots without limit. */
 	struct pfw_simulation *sim;
+	/** [ranks] of activations, with --cost-from; else NULL. */
+	uint64_t *bytes;
 };
 
 /**
@@ -43,5 +45,7 @@ void pfw_schedule_job_chosen(const struct pfw_schedule_job *job, char *buf,
 			     size_t len);
 /** Most activations of any rank, in micro-batches of all its layers. */
 double pfw_schedule_job_peak(const struct pfw_schedule_job *job);
+/** Most bytes of any rank's activations; 0: not known. */
+uint64_t pfw_schedule_job_bytes(const struct pfw_schedule_job *job);
 
 #endif

@@ -45,11 +45,15 @@ static void print_ranks(const struct pfw_schedule_job *job)
 
 		printf("%s\n  {\"rank\": %u, \"busy\": %.12g, \"warm_up\": %.12g, "
 		       "\"steady\": %.12g, \"cool_down\": %.12g, "
-		       "\"peak_activations\": %.12g}", r ? "," : "", r,
+		       "\"peak_activations\": %.12g", r ? "," : "", r,
 		       (double)rank->busy / unit, (double)rank->warm_up / unit,
 		       (double)rank->steady / unit,
 		       (double)rank->cool_down / unit,
 		       (double)rank->peak / sim->chunks);
+		if (job->bytes)
+			printf(", \"peak_bytes\": %llu",
+			       (unsigned long long)job->bytes[r]);
+		putchar('}');
 	}
 	puts("],");
 }

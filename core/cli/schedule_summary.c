@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "cli/text.h"
+
 /* As many ranks as a line shows one by one. */
 #define RANKS_SHOWN 16u
 
@@ -55,6 +57,16 @@ static void print_peaks(const struct pfw_simulation *sim)
 	     " micro-batches held, rank by rank" : " micro-batches held");
 }
 
+static void print_bytes(const struct pfw_schedule_job *job)
+{
+	uint64_t most = pfw_schedule_job_bytes(job);
+	char text[16];
+
+	pfw_text_size(most, text, sizeof(text));
+	if (job->bytes)
+		printf("             %s at most, with the run's model\n", text);
+}
+
 static uint32_t most_slots(const struct pfw_program *prog, uint32_t kind,
 			   int ideal)
 {
@@ -88,6 +100,7 @@ void pfw_schedule_summary(const struct pfw_schedule_job *job)
 {
 	print_times(job->args->unit_name, job->unit, job->sim);
 	print_peaks(job->sim);
+	print_bytes(job);
 	print_slots(job->args, job->prog);
 	printf("messages     %llu between ranks in a step\n",
 	       (unsigned long long)job->sim->messages);

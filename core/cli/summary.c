@@ -22,21 +22,6 @@ static void grouped(uint64_t n, char *buf, size_t len)
 	buf[used] = 0;
 }
 
-/* "12.3 MiB": at most 9 characters */
-static void size_text(uint64_t bytes, char *buf, size_t len)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double n = (double)bytes;
-	unsigned u = 0;
-
-	while (n >= 1024 && u < 4) {
-		n /= 1024;
-		u++;
-	}
-	snprintf(buf, len, u && n < 999.95 ? "%.1f %s" : "%.0f %s", n,
-		 units[u]);
-}
-
 /* "  NAME       TEXT", which goes on below itself where it is long. */
 static void PFW_PRINTF(3, 4) line(FILE *to, const char *name, const char *fmt,
 				  ...)
@@ -183,7 +168,7 @@ static void print_memory(const struct pfw_job *job, FILE *to)
 
 			if (i < 6)
 				parts[6] += parts[i];
-			size_text(parts[i], text, sizeof(text));
+			pfw_text_size(parts[i], text, sizeof(text));
 			fprintf(to, " %*s", width > 9 ? width : 9, text);
 		}
 		fputc('\n', to);

@@ -76,3 +76,17 @@ void pfw_text_flops(double flops, char *buf, size_t len)
 		flops /= 1e3;
 	snprintf(buf, len, "%.3g %cFLOP/s", flops, units[unit]);
 }
+
+void pfw_text_size(uint64_t bytes, char *buf, size_t len)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double n = (double)bytes;
+	unsigned u = 0;
+
+	while (n >= 1024 && u < 4) {
+		n /= 1024;
+		u++;
+	}
+	snprintf(buf, len, u && n < 999.95 ? "%.1f %s" : "%.0f %s", n,
+		 units[u]);
+}

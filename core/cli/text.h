@@ -29,4 +29,7 @@ void pfw_text_heading(FILE *to, const char *text);
 int pfw_text_unknown(const char *command, const char *what, const char *word,
 		     const char *const *words, size_t n);
 
+/** "12.3 MiB": at most 9 characters. */
+void pfw_text_size(uint64_t bytes, char *buf, size_t len);
+
 #endif

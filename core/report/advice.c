@@ -13,78 +13,9 @@
 /* Less than this is not worth a change, and less than what is measured. */
 #define WORTH 0.01
 
-/* Costs of the stages of another cut of the model. */
-struct cut {
-	struct pfw_model *model;
-	int64_t *forward, *input, *weight;
-};
-
-static void close_cut(struct cut *c)
-{
-	pfw_model_close(c->model);
-	free(c->forward);
-	free(c->input);
-	free(c->weight);
-}
-
-static uint32_t stage_of_layer(const struct pfw_model *model, uint32_t layer)
-{
-	uint32_t s = 0;
-
-	while (s + 1 < model->n_stages &&
-	       layer >= model->stages[s].first_layer + model->stages[s].n_layers)
-		s++;
-	return s;
-}
-
-static double ratio(double part, double whole)
-{
-	return whole > 0 ? part / whole : 0;
-}
-
-/* A layer's share of its measured stage, by work; a backward that was measured
- * whole is split by work too. */
-static void add_layer(const struct pfw_report *r, uint32_t layer,
-		      struct cut *c, uint32_t to)
-{
-	uint32_t from = stage_of_layer(r->model, layer);
-	const struct pfw_model_stage *s = &r->model->stages[from];
-	const struct pfw_layer *l = &r->model->layers[layer];
-	double back = (double)(r->input[from] + r->weight[from]);
-	double work = s->flops_input + s->flops_weight;
-
-	c->forward[to] += (int64_t)((double)r->forward[from] *
-				    ratio(l->flops_forward, s->flops_forward));
-	c->input[to] += (int64_t)(back * ratio(l->flops_input, work));
-	c->weight[to] += (int64_t)(back * ratio(l->flops_weight, work));
-}
-
-static int open_cut(const struct pfw_report *r, uint32_t chunks, struct cut *c,
-		    struct pfw_error *err)
-{
-	uint32_t n = r->program->ranks * chunks;
-	int rc;
-
-	memset(c, 0, sizeof(*c));
-	rc = pfw_model_open(r->cfg->model.plugin, r->cfg->model.values,
-			    &r->model->shape, n, NULL, &c->model, err);
-	if (rc)
-		return rc;
-	c->forward = calloc(n, sizeof(*c->forward));
-	c->input = calloc(n, sizeof(*c->input));
-	c->weight = calloc(n, sizeof(*c->weight));
-	if (!c->forward || !c->input || !c->weight) {
-		close_cut(c);
-		return pfw_error_set(err, ENOMEM, "out of memory");
-	}
-	for (uint32_t l = 0; l < c->model->n_layers; l++)
-		add_layer(r, l, c, stage_of_layer(c->model, l));
-	return 0;
-}
-
 static int simulate(const struct pfw_report *r, const struct pfw_loaded *schedule,
 		    const struct pfw_values *values, uint32_t chunks,
-		    const struct cut *c, struct pfw_simulation **out,
+		    const struct pfw_cut *c, struct pfw_simulation **out,
 		    struct pfw_error *err)
 {
 	struct pfw_costs costs = {
@@ -161,7 +92,7 @@ static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)
 }
 
 static void try_schedule(struct pfw_report *r, const struct pfw_loaded *schedule,
-			 uint32_t chunks, const struct cut *c)
+			 uint32_t chunks, const struct pfw_cut *c)
 {
 	const struct pfw_schedule_ops *ops = &schedule->ops.schedule;
 	struct pfw_simulation *sim;
@@ -226,15 +157,16 @@ int pfw_report_advise(struct pfw_report *r, struct pfw_registry *registry,
 	if (rc)
 		return rc;
 	for (uint32_t v = 1; v <= MAX_CHUNKS; v++) {
-		struct cut c;
+		struct pfw_cut c;
 
 		/* Fewer layers than stages: more chunks have no use either. */
-		if (open_cut(r, v, &c, NULL))
+		if (pfw_cut_open(r, r->program->ranks * v,
+				 r->model->shape.split != 0, &c, NULL))
 			break;
 		for (size_t i = 0; i < n; i++)
 			if (is_choice(r, &list[i]))
 				try_schedule(r, list[i].loaded, v, &c);
-		close_cut(&c);
+		pfw_cut_close(&c);
 	}
 	pfw_listed_free(list, n);
 	phrase(r);

@@ -65,7 +65,7 @@ static int read_traces(struct pfw_report *r, struct pfw_error *err)
 	return rc;
 }
 
-int pfw_report_open(struct pfw_registry *registry, const char *dir,
+int pfw_report_read(struct pfw_registry *registry, const char *dir,
 		    struct pfw_report **out, struct pfw_error *err)
 {
 	struct pfw_report *r = calloc(1, sizeof(*r));
@@ -87,8 +87,22 @@ int pfw_report_open(struct pfw_registry *registry, const char *dir,
 		rc = read_traces(r, err);
 	if (!rc)
 		rc = pfw_report_measure(r, err);
-	if (!rc)
-		rc = pfw_report_predict(r, err);
+	if (rc)
+		pfw_report_close(r);
+	else
+		*out = r;
+	return rc;
+}
+
+int pfw_report_open(struct pfw_registry *registry, const char *dir,
+		    struct pfw_report **out, struct pfw_error *err)
+{
+	struct pfw_report *r;
+	int rc = pfw_report_read(registry, dir, &r, err);
+
+	if (rc)
+		return rc;
+	rc = pfw_report_predict(r, err);
 	if (!rc)
 		rc = pfw_report_advise(r, registry, err);
 	if (!rc)

@@ -60,6 +60,20 @@ struct pfw_report {
 	size_t n_losses, n_valid;
 };
 
+/** What was measured of the run's stages, told of another number of them. */
+struct pfw_cut {
+	struct pfw_model *model;
+	int64_t *forward, *input, *weight; /**< [stages], ns */
+};
+
+/** @p splits: I and W are run apart. */
+int pfw_cut_open(const struct pfw_report *r, uint32_t stages, int splits,
+		 struct pfw_cut *c, struct pfw_error *err);
+void pfw_cut_close(struct pfw_cut *c);
+
+/** Only what was measured, nothing predicted. */
+int pfw_report_read(struct pfw_registry *registry, const char *dir,
+		    struct pfw_report **out, struct pfw_error *err);
 int pfw_report_open(struct pfw_registry *registry, const char *dir,
 		    struct pfw_report **out, struct pfw_error *err);
 void pfw_report_close(struct pfw_report *report);

@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "runtime/job_make.h"
+#include "runtime/planned.h"
 
 /* A report and a decision of one step may be on their way at once. */
 #define SCALAR_SLOTS 2u
@@ -257,8 +258,9 @@ void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
 		job->programs[PFW_PROGRAM_TRAIN].program;
 	const struct pfw_model *model = job->model;
 	struct pfw_rank_memory m = { .slots = slot_memory(job, rank) };
-	uint32_t chunk = 0;
 
+	if (train)
+		m.saved = pfw_planned_saved_bytes(train, model, rank);
 	for (uint32_t u = 0; u < model->n_uses; u++) {
 		uint64_t bytes = model->params[model->uses[u].param].elements *
 				 sizeof(float);
@@ -274,14 +276,8 @@ void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
 	for (uint32_t s = 0; s < program->stages; s++) {
 		if (program->rank_of[s] != rank)
 			continue;
-		if (train)
-			m.saved = pfw_size_add(
-				m.saved,
-				pfw_size_mul(train->rank[rank].n_saved[chunk],
-					     model->stages[s].saved_bytes));
 		if (model->stages[s].work_bytes > m.work)
 			m.work = model->stages[s].work_bytes;
-		chunk++;
 	}
 	*out = m;
 }

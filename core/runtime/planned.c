@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/size.h"
 #include "schedule/csv.h"
 
 static int check_size(const struct pfw_config *cfg, const char *key,
@@ -32,6 +33,20 @@ static int read_file(const struct pfw_config *cfg,
 	else
 		*out = plan;
 	return rc;
+}
+
+uint64_t pfw_planned_saved_bytes(const struct pfw_program *program,
+				 const struct pfw_model *model, uint32_t rank)
+{
+	const uint32_t *n_saved = program->rank[rank].n_saved;
+	uint64_t bytes = 0;
+
+	for (uint32_t s = 0; s < program->stages; s++)
+		if (program->rank_of[s] == rank)
+			bytes = pfw_size_add(bytes, pfw_size_mul(
+				n_saved[program->chunk_of[s]],
+				model->stages[s].saved_bytes));
+	return bytes;
 }
 
 int pfw_config_plan(const struct pfw_config *cfg, struct pfw_schedule_plan **out,

@@ -1,14 +1,19 @@
 /*
- * planned.h: the compute lists that a config asks for, from a plugin or a file.
+ * planned.h: the compute lists that a config asks for, and what they keep.
  */
 #ifndef PFW_CORE_PLANNED_H
 #define PFW_CORE_PLANNED_H
 
+#include "model/model.h"
 #include "schedule/program.h"
 #include "settings/config.h"
 
 /** A file's ranks and micro-batches are the config's; its chunks are its own. */
 int pfw_config_plan(const struct pfw_config *cfg, struct pfw_schedule_plan **out,
 		    struct pfw_error *err);
+
+/** What a rank keeps from F to B or W: all its buffers, at their peak. */
+uint64_t pfw_planned_saved_bytes(const struct pfw_program *program,
+				 const struct pfw_model *model, uint32_t rank);
 
 #endif

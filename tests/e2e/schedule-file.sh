@@ -22,13 +22,19 @@ for each in zb-h1:1 zb-auto:1 interleaved:2 zbv:2; do
 		fail "$schedule.csv: not what the start event has"
 done
 
-# Its own config does the same again, and what traced it can be reported.
+# Its folder does the same again without the file, and can be reported.
 train file --trace "$tmp/trace.json" \
 	--set pipeline.schedule.file="$tmp/zbv.csv" || fail 'failed'
+cmp "$tmp/zbv.csv" "$tmp/file/schedule.csv" || fail 'another schedule.csv'
+mv "$tmp/zbv.csv" "$tmp/away.csv"
 says 0 '"event":"end"' pipefw run "$tmp/file/config.cfg" --json --quiet \
 	--out "$tmp/rerun"
 same file rerun || fail 'config.cfg gives other weights'
-says 0 "zbv.csv, p=2 v=2 m=4" pipefw report "$tmp/file" --format text
+says 0 "schedule.csv, p=2 v=2 m=4" pipefw report "$tmp/file" --format text
+says 0 '"event":"end"' pipefw run "$tmp/rerun/config.cfg" --json --quiet \
+	--overwrite --out "$tmp/rerun"
+same file rerun || fail 'in its own folder it gives other weights'
+mv "$tmp/away.csv" "$tmp/zbv.csv"
 
 # A path is relative to the config, in a --set to the working directory.
 sed 's/pipeline = {/& schedule = { file = "zb-h1.csv"; };/' "$tmp/tiny.cfg" \
