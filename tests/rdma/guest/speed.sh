@@ -1,0 +1,44 @@
+# speed ROUNDS: beside perftest, interleaved in one boot; best of the rounds.
+soft_roce
+traffic=$build/tests/rdma/traffic
+perf='-F -d rxe0 -x 1 -u 18'
+
+# peer TOOL ARG...: the figures of the client's last line.
+peer() {
+	tool=$1
+	shift
+	timeout 60 $tool $perf "$@" >/dev/null 2>&1 &
+	until timeout 60 $tool $perf "$@" 10.77.0.1 >peer.out 2>&1; do
+		grep -q "Couldn't connect" peer.out || { cat peer.out >&2; break; }
+		sleep 0.1
+	done
+	wait
+	grep '^ *[0-9]' peer.out | tail -n 1
+}
+ours() {
+	rm -f address.*
+	$traffic 1 . "$@" &
+	$traffic 0 . "$@"
+	wait
+}
+# best max|min: of the numbers on standard input.
+best() {
+	sort -g | if [ "$1" = max ]; then tail -n 1; else head -n 1; fi
+}
+
+before=$(counter duplicate_request)
+for round in $(seq "$1"); do
+	for bytes in 262144 1048576; do
+		ours bandwidth $bytes 60 >>ours.$bytes
+		peer ib_write_bw -s $bytes -n 60 | awk '{ print $4 * 1.048576 }' >>peer.$bytes
+	done
+	ours latency 64 200 >>ours.latency
+	peer ib_write_lat -s 64 -n 200 | awk '{ print $5 }' >>peer.latency
+done
+for what in 262144 1048576 latency; do
+	which=max
+	[ $what != latency ] || which=min
+	awk -v what=$what -v a="$(best $which <ours.$what)" -v b="$(best $which <peer.$what)" \
+		'BEGIN { printf "%s: ours %s, perftest %s, ratio %.2f\n", what, a, b, a / b }'
+done
+echo "duplicate requests: $(($(counter duplicate_request) - before))"
