@@ -1,0 +1,37 @@
+/*
+ * fake_verbs.h: a stand-in for libibverbs in one process, with two devices, fake0
+ * and fake1, whose queue pairs reach each other; and the failures that Soft-RoCE
+ * never shows.
+ */
+#ifndef PFW_TESTS_FAKE_VERBS_H
+#define PFW_TESTS_FAKE_VERBS_H
+
+#include <infiniband/verbs.h>
+
+#include <stdbool.h>
+
+struct fake_verbs {
+	unsigned registrations_left; /* then ENOMEM */
+	unsigned sends_left;         /* then ENOMEM: the queue is full */
+	unsigned cq_room;            /* completions that a queue can hold */
+	bool not_ready;     /* no receive is ever posted: RNR */
+	bool hold_wire;     /* what is sent waits for fake_deliver() */
+	bool hold_sent;     /* completions of sends wait for fake_complete() */
+	enum ibv_wc_status status; /* of the next send that is not 0 */
+	uint32_t xor_imm;   /* changes immediates on their way */
+};
+
+extern struct fake_verbs fake;
+
+/** Everything works again. */
+void fake_reset(void);
+/** What is on the wire arrives: in order on each queue pair, but the last pair
+ *  that sent something first. */
+void fake_deliver(void);
+void fake_complete(void);
+/** The device says so. */
+void fake_event(unsigned device, enum ibv_event_type type);
+/** Objects that were made and not freed. */
+unsigned fake_alive(void);
+
+#endif

@@ -1,0 +1,76 @@
+# What ends a run, and what it says then: a rank killed, the link taken down, the
+# device taken away; and what is said where it cannot begin.
+list=$(pipefw list transports)
+echo "$list" | grep -q 'rdma link add rxe0' || { echo "$list"; exit 1; }
+soft_roce
+cat >sleep.cfg <<'CFG'
+run = { steps = 100000; timeout = 60.0; };
+model = { stage = "synthetic"; layers = 2; };
+pipeline = { ranks = 2; microbatches = 4; microbatch_size = 1; };
+transport = "verbs";
+CFG
+
+# children PID: of that process.
+children() {
+	cat /proc/$1/task/$1/children
+}
+
+start() {
+	rm -rf run
+	pipefw run sleep.cfg --json --quiet --out run "$@" >out 2>err &
+	launcher=$!
+	until grep -q '"event":"step"' out; do
+		kill -0 $launcher 2>/dev/null || { cat out err; exit 1; }
+		sleep 0.1
+	done
+}
+
+# ended WHAT PATTERN: within 10 s, by itself, with those words and no rank left.
+ended() {
+	n=0
+	while kill -0 $launcher 2>/dev/null; do
+		if [ $((n += 1)) -gt 100 ]; then
+			echo "$1: goes on after 10 s"
+			cat err
+			exit 1
+		fi
+		sleep 0.1
+	done
+	wait $launcher && { echo "$1: status 0"; exit 1; }
+	echo "$1: ended after $((n / 10)).$((n % 10)) s:"
+	cat err
+	grep -q -e "$2" err || exit 1
+	for rank in $ranks; do
+		! kill -0 $rank 2>/dev/null || { echo "$1: $rank lives"; exit 1; }
+	done
+}
+
+start
+ranks=$(children $launcher)
+kill -KILL ${ranks%% *}
+ended 'a rank killed' 'killed'
+
+start
+ranks=$(children $launcher)
+ip link set veth0 down
+ended 'the link down' 'down\|retry'
+ip link set veth0 up
+
+start
+ranks=$(children $launcher)
+rdma link delete rxe0
+ended 'the device gone' 'rxe0'
+rdma link add rxe0 type rxe netdev veth0
+
+# Without the right to lock memory, and with little of it.
+if command -v setpriv >/dev/null; then
+	(ulimit -l 64 && setpriv --bounding-set -ipc_lock pipefw run sleep.cfg --quiet \
+		--out locked --steps 1) 2>err && { echo 'nothing was locked'; exit 1; }
+	cat err
+	grep -q 'ulimit -l' err || exit 1
+fi
+for bad in rails=nowhere gid_index=99 rails=rxe0:7; do
+	pipefw run sleep.cfg --quiet --out bad --steps 1 --set transport.$bad 2>err &&
+		{ echo "$bad is taken"; exit 1; }
+	grep -v '^$' err | head -n 1
+done

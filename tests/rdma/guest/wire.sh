@@ -1,0 +1,34 @@
+# Two hosts on a wire that loses and reorders packets, then is cut: all messages
+# arrive in order, then both ends say that there is no answer.
+soft_roce
+traffic=$build/tests/rdma/traffic
+rank=$((host - 1))
+
+# together NAME: goes on when both hosts have come here.
+together() {
+	: >"/mnt/$1.$host"
+	until [ -e "/mnt/$1.1" ] && [ -e "/mnt/$1.2" ]; do sleep 0.05; done
+}
+
+mkdir -p /mnt/clean /mnt/lossy /mnt/cut
+together begin
+timeout 100 $traffic -o traffic_class=106 $rank /mnt/clean soak 100 || exit 1
+tc qdisc add dev eth0 root netem delay 1ms reorder 25% 50% loss 1% || exit 1
+together lossy
+timeout 100 $traffic -o timeout=15 $rank /mnt/lossy soak 150 || exit 1
+for name in duplicate_request out_of_seq_request completer_retry_err; do
+	echo "$name: $(counter $name)"
+done
+tc qdisc del dev eth0 root
+together cut
+timeout 100 $traffic -o timeout=15 $rank /mnt/cut soak 1000000 2>errors &
+pid=$!
+sleep 3
+[ "$host" = 1 ] || ip link set eth0 down
+n=0
+while kill -0 $pid 2>/dev/null; do
+	[ $((n += 1)) -le 120 ] || { echo 'goes on after 12 s'; exit 1; }
+	sleep 0.1
+done
+cat errors
+[ -s errors ]

@@ -1,0 +1,371 @@
+/*
+ * The verbs transport over a stand-in for libibverbs: what no Soft-RoCE shows.
+ */
+#include "fake_verbs.h"
+
+#include <pipefw/transport.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "settings/config.h"
+#include "unit/unit.h"
+
+#define PATIENCE (20 * PFW_S)
+
+extern const struct pfw_plugin pfw_plugin;
+
+/* Both ends of a channel from rank 0 to rank 1. */
+struct pair {
+	struct pfw_values *opt;
+	void *transport[2], *tx, *rx;
+	struct pfw_address address[2];
+	struct pfw_error err;
+};
+
+static const struct pfw_transport_ops *ops;
+
+static int open_ends(struct pair *p, uint32_t n_slots, uint64_t slot_bytes)
+{
+	struct pfw_channel_info info = {
+		.size = sizeof(info), .from = 0, .to = 1, .n_slots = n_slots,
+		.slot_bytes = slot_bytes, .memory = PFW_MEM_HOST,
+	};
+	uint64_t end = pfw_now() + PATIENCE;
+	int rc[2] = { -EAGAIN, -EAGAIN };
+
+	while ((rc[0] == -EAGAIN || rc[1] == -EAGAIN) && pfw_now() < end)
+		for (uint32_t r = 0; r < 2; r++) {
+			info.sending = !r;
+			if (rc[r] == -EAGAIN)
+				rc[r] = ops->open_channel(p->transport[r], &info,
+							  &p->address[!r],
+							  r ? &p->rx : &p->tx,
+							  &p->err);
+			if (rc[r] && rc[r] != -EAGAIN)
+				return rc[r];
+		}
+	return rc[0] ? rc[0] : rc[1];
+}
+
+static int pair_open(struct pair *p, const char *option, uint32_t n_slots,
+		     uint64_t slot_bytes)
+{
+	const char *texts[] = { "rails=fake0,fake1", option };
+	int rc;
+
+	fake_reset();
+	ops = pfw_plugin.ops;
+	*p = (struct pair){ 0 };
+	rc = pfw_values_from_texts(pfw_plugin.options, pfw_plugin.n_options, "verbs",
+				   texts, option ? 2 : 1, &p->opt, &p->err);
+	for (uint32_t r = 0; !rc && r < 2; r++) {
+		struct pfw_transport_info info = { .size = sizeof(info), .rank = r,
+						   .ranks = 2, .job = 9,
+						   .host = "here" };
+
+		rc = ops->open(p->opt, &info, NULL, &p->transport[r],
+			       &p->address[r], &p->err);
+	}
+	return rc ? rc : open_ends(p, n_slots, slot_bytes);
+}
+
+static void pair_close(struct pair *p)
+{
+	fake_reset();
+	fake_deliver();
+	fake_complete();
+	ops->close_channel(p->tx);
+	ops->close_channel(p->rx);
+	ops->close(p->transport[0]);
+	ops->close(p->transport[1]);
+	pfw_values_free(p->opt);
+	CU_ASSERT_EQUAL(fake_alive(), 0);
+}
+
+static int send_one(struct pair *p, uint32_t slot, uint64_t m, uint64_t bytes)
+{
+	struct pfw_message_id id = { .sequence = m };
+	int rc = ops->acquire(p->tx, slot, &p->err);
+
+	if (rc)
+		return rc;
+	memset(ops->slot(p->tx, slot), (int)(m + 1), bytes);
+	return ops->send(p->tx, slot, bytes, &id, &p->err);
+}
+
+/* The next message is the m-th, of so many bytes, all of them right. */
+static int take_one(struct pair *p, uint32_t *slot, uint64_t m, uint64_t bytes)
+{
+	struct pfw_message_id id;
+	const unsigned char *at;
+	uint64_t came;
+	int rc = ops->recv(p->rx, slot, &came, &id, &p->err);
+
+	if (rc)
+		return rc;
+	at = ops->slot(p->rx, *slot);
+	if (id.sequence != m || came != bytes)
+		return -EBADMSG;
+	for (uint64_t i = 0; i < bytes; i++)
+		if (at[i] != (unsigned char)(m + 1))
+			return -EBADMSG;
+	return 0;
+}
+
+static int pass_one(struct pair *p, uint32_t slot, uint64_t m, uint64_t bytes)
+{
+	uint32_t s;
+	int rc = send_one(p, slot, m, bytes);
+
+	if (!rc)
+		rc = take_one(p, &s, m, bytes);
+	return rc ? rc : ops->release(p->rx, s, &p->err);
+}
+
+/* Every way that a message can go: inline, in one write, cut, over all lanes. */
+static void test_sizes(void)
+{
+	static const char *const options[] = { NULL, "qps=4", "notify=send" };
+	static const uint64_t sizes[] = { 0, 1, 64, 65, 8128, 8129, 262143, 262144,
+					  1048576, 3 << 20 };
+	struct pair p;
+
+	for (size_t o = 0; o < 3; o++) {
+		uint64_t m = 0;
+
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, options[o], 3, 3 << 20), 0);
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+			for (uint32_t slot = 0; slot < 3; slot++, m++)
+				CU_ASSERT_EQUAL(pass_one(&p, slot, m, sizes[i]), 0);
+		pair_close(&p);
+	}
+}
+
+/* Generations and moderation go round many times. */
+static void test_many(void)
+{
+	struct pair p;
+	uint64_t m = 0;
+	int rc = 0;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "qps=2", 2, 64), 0);
+	for (; !rc && m < 140000; m++)
+		rc = pass_one(&p, m % 2, m, m % 65);
+	CU_ASSERT_EQUAL(rc, 0);
+	CU_ASSERT_EQUAL(m, 140000);
+	pair_close(&p);
+}
+
+/* Lanes overtake each other, within a message and from one to the next. */
+static void test_reordered(void)
+{
+	struct pair p;
+	uint32_t slot;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "qps=2", 8, 1 << 20), 0);
+	for (uint64_t round = 0; round < 5; round++) {
+		fake.hold_wire = true;
+		for (uint32_t i = 0; i < 8; i++)
+			CU_ASSERT_EQUAL(send_one(&p, i, round * 8 + i,
+						 i % 3 ? 100 : 1 << 20), 0);
+		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+		fake_deliver();
+		fake.hold_wire = false;
+		for (uint32_t i = 0; i < 8; i++) {
+			CU_ASSERT_EQUAL(take_one(&p, &slot, round * 8 + i,
+						 i % 3 ? 100 : 1 << 20), 0);
+			CU_ASSERT_EQUAL(slot, i);
+			CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+		}
+	}
+	pair_close(&p);
+}
+
+/* The credit is there, but the device still reads the slot. */
+static void test_late_completion(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 1 << 20), 0);
+	fake.hold_sent = true;
+	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 1 << 20), 0);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PFW_MS), -ETIMEDOUT);
+	fake_complete();
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), 0);
+	fake.hold_sent = false;
+	pair_close(&p);
+}
+
+/* What a wait comes back for, when it was armed before. */
+static void test_wakes(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 4096), 0);
+	CU_ASSERT_EQUAL(ops->wait(p.rx, PFW_NONE, pfw_now() + PFW_MS), -ETIMEDOUT);
+	for (uint64_t m = 0; m < 100; m++) {
+		uint32_t slot;
+
+		CU_ASSERT_EQUAL(send_one(&p, m % 2, m, 4096), 0);
+		CU_ASSERT_EQUAL(ops->wait(p.rx, PFW_NONE, pfw_now() + PATIENCE), 0);
+		CU_ASSERT_EQUAL(take_one(&p, &slot, m, 4096), 0);
+		CU_ASSERT_EQUAL(ops->wait(p.rx, PFW_NONE, pfw_now() + 10000),
+				-ETIMEDOUT);
+		CU_ASSERT_EQUAL(ops->release(p.rx, slot, NULL), 0);
+	}
+	pair_close(&p);
+}
+
+static void expect(const struct pair *p, const char *words)
+{
+	if (strstr(p->err.text, words))
+		return;
+	fprintf(stderr, "no \"%s\" in: %s\n", words, p->err.text);
+	CU_FAIL("see above");
+}
+
+static void test_no_registration(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 64), 0);
+	ops->close_channel(p.tx);
+	ops->close_channel(p.rx);
+	p.tx = p.rx = NULL;
+	for (unsigned n = 0; n < 3; n++) {
+		fake.registrations_left = n;
+		CU_ASSERT_EQUAL(open_ends(&p, 2, 1 << 20), -ENOMEM);
+		expect(&p, "ulimit -l");
+		expect(&p, "LimitMEMLOCK");
+		ops->close_channel(p.tx);
+		ops->close_channel(p.rx);
+		p.tx = p.rx = NULL;
+	}
+	pair_close(&p);
+}
+
+/* A message that the queue does not take is an error; a credit waits. */
+static void test_full_queue(void)
+{
+	struct pair p;
+	uint32_t slot;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
+	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), 0);
+	fake.sends_left = 0;
+	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
+	fake.sends_left = ~0u;
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 1, 8), -EAGAIN);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), 0);
+	fake.sends_left = 0;
+	CU_ASSERT_EQUAL(send_one(&p, 0, 1, 8), -EIO);
+	expect(&p, "send queue is full");
+	CU_ASSERT_EQUAL(send_one(&p, 1, 2, 8), -EIO);
+	pair_close(&p);
+}
+
+static void test_overflow(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 4, 64), 0);
+	fake.cq_room = 1;
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(send_one(&p, i, i, 8), 0);
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
+	expect(&p, "CQ error");
+	expect(&p, "fake");
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
+	pair_close(&p);
+}
+
+static void test_device_fatal(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 64), 0);
+	fake_event(1, IBV_EVENT_PORT_ERR);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), 0);
+	fake_event(1, IBV_EVENT_PORT_ACTIVE);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), 0);
+	fake_event(0, IBV_EVENT_DEVICE_FATAL);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	expect(&p, "fake0 port 1");
+	pair_close(&p);
+}
+
+/* A work request fails: both ends, the status, what helps; and it is final. */
+static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
+	fake.status = status;
+	fake.not_ready = not_ready;
+	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EIO);
+	expect(&p, words);
+	expect(&p, "activation channel 0 -> 1");
+	expect(&p, "127.0.0.");
+	expect(&p, "to rank 1");
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PFW_MS), -ETIMEDOUT);
+	pair_close(&p);
+}
+
+static void test_failures(void)
+{
+	failed(IBV_WC_RETRY_EXC_ERR, false, "timeout 18, retry_cnt 7");
+	failed(IBV_WC_REM_ACCESS_ERR, false, "slots are not where they were");
+	failed(IBV_WC_LOC_PROT_ERR, false, "IOMMU");
+	failed(IBV_WC_WR_FLUSH_ERR, false, "stopped from outside");
+	failed(0, true, "no receive posted");
+}
+
+/* Immediates are checked before they are used: slot, generation. */
+static void test_nonsense(void)
+{
+	static const uint32_t bits[] = { 1u << 16, 1u, 0x7fff0000u };
+	struct pair p;
+	uint32_t slot;
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
+		fake.xor_imm = bits[i];
+		CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EPROTO);
+		expect(&p, "cannot be");
+		pair_close(&p);
+
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
+		CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), 0);
+		fake.xor_imm = bits[i];
+		CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+		CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EPROTO);
+		pair_close(&p);
+	}
+}
+
+static const struct unit_test tests[] = {
+	{ "all sizes, all ways", test_sizes },
+	{ "140,000 messages", test_many },
+	{ "lanes out of order", test_reordered },
+	{ "a late completion", test_late_completion },
+	{ "sleeps and wakes", test_wakes },
+	{ "no memory to be registered", test_no_registration },
+	{ "full send queues", test_full_queue },
+	{ "a completion queue that overflows", test_overflow },
+	{ "what devices say", test_device_fatal },
+	{ "failed work requests", test_failures },
+	{ "tags that cannot be", test_nonsense },
+};
+
+UNIT_MAIN("verbs", tests)
