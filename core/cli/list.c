@@ -14,7 +14,7 @@ static const char help[] =
 	"Lists the plugins in PIPEFW_PLUGIN_DIR, else in the folder that pipefw\n"
 	"was installed with; for each that cannot run here, why not.\n\n"
 	"  --json    one JSON object a line: kind, name, version, summary, path,\n"
-	"            usable, problem\n";
+	"            usable, problem, found\n";
 
 /* Whether the machine has what it needs; *why is "" then. */
 static int probe(const struct pfw_loaded *l, char *why, size_t len)
@@ -31,15 +31,18 @@ static int probe(const struct pfw_loaded *l, char *why, size_t len)
 	return 0;
 }
 
-/* What keeps it from running: "" is nothing. */
-static void problem(const struct pfw_listed *item, char *why, size_t len)
+/* What keeps it from running, and 0; or what it found, "" for nothing. */
+static int usable(const struct pfw_listed *item, char *why, size_t len)
 {
-	if (!item->loaded)
+	if (!item->loaded) {
 		snprintf(why, len, "%s", item->problem);
-	else if (!probe(item->loaded, why, len))
-		*why = '\0';
-	else if (!*why)
+		return 0;
+	}
+	if (!probe(item->loaded, why, len))
+		return 1;
+	if (!*why)
 		snprintf(why, len, "it cannot run on this machine");
+	return 0;
 }
 
 static void print_member(const char *name, const char *value)
@@ -56,16 +59,17 @@ static void print_json(const struct pfw_listed *item)
 	const struct pfw_loaded *l = item->loaded;
 	const char *kind = pfw_kind_name(item->kind);
 	char why[1024];
+	int runs = usable(item, why, sizeof(why));
 
-	problem(item, why, sizeof(why));
 	fputs("{\"name\": ", stdout);
 	pfw_json_print(stdout, item->name);
 	print_member("kind", kind);
 	print_member("version", l ? l->info.version : NULL);
 	print_member("summary", l ? l->info.summary : NULL);
 	print_member("path", item->path);
-	printf(", \"usable\": %s", *why ? "false" : "true");
-	print_member("problem", *why ? why : NULL);
+	printf(", \"usable\": %s", runs ? "true" : "false");
+	print_member("problem", runs ? NULL : why);
+	print_member("found", runs && *why ? why : NULL);
 	puts("}");
 }
 
@@ -73,8 +77,8 @@ static void print_text(const struct pfw_listed *item)
 {
 	const struct pfw_loaded *l = item->loaded;
 	char why[1024];
+	int runs = usable(item, why, sizeof(why));
 
-	problem(item, why, sizeof(why));
 	printf("  %-16s ", item->name);
 	if (l) {
 		printf("%-8s ", l->info.version);
@@ -84,7 +88,7 @@ static void print_text(const struct pfw_listed *item)
 		pfw_text_wrap(stdout, 19, why);
 	}
 	if (l && *why) {
-		printf("%28scannot run here: ", "");
+		printf("%28s%s", "", runs ? "found: " : "cannot run here: ");
 		pfw_text_wrap(stdout, 28, why);
 	}
 }

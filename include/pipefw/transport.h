@@ -125,8 +125,9 @@ struct pfw_transport_ops {
 	size_t size;
 
 	/**
-	 * (optional: it can always run)  Can it run on this machine?  0, or
-	 * -ENODEV with what is missing and what would help in @p why.
+	 * (optional: it can always run)  Can it run on this machine?  0, and
+	 * what it found in @p why if it has something to tell; or -ENODEV with
+	 * what is missing and what would help.
 	 */
 	int (*probe)(char *why, size_t len);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* How long a port may be down before the run ends for it. */
 #define DOWN_NS (5 * PFW_S)
@@ -115,23 +116,16 @@ err_close:
 	return rc;
 }
 
-/* The first device that has an active port. */
-static int first_active(struct ibv_device **list, int n, struct wanted *w)
+/* The first device that has an active port; it stays open. */
+static int first_active(struct ibv_device **list, int n, struct verbs_rail *r)
 {
 	for (int i = 0; i < n; i++) {
-		struct verbs_rail r = { 0 };
-		int rc;
-
-		if (open_device(list[i], &r))
+		*r = (struct verbs_rail){ 0 };
+		if (open_device(list[i], r))
 			continue;
-		rc = find_port(&r, 0);
-		ibv_close_device(r.context);
-		if (rc)
-			continue;
-		*w = (struct wanted){ .port = r.port };
-		snprintf(w->name, sizeof(w->name), "%s",
-			 ibv_get_device_name(list[i]));
-		return 0;
+		if (!find_port(r, 0))
+			return 0;
+		ibv_close_device(r->context);
 	}
 	return -ENODEV;
 }
@@ -144,15 +138,42 @@ static int count_devices(struct ibv_device ***list)
 	return *list ? n : 0;
 }
 
+/* "rxe0 port 1, RoCE, MTU 4096, gid 1 (10.0.0.1); ulimit -l 8192 KiB". */
+static void describe(struct verbs_rail *r, int n, char *out, size_t len)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	char name[IBV_SYSFS_NAME_MAX + 16], gid[INET6_ADDRSTRLEN], more[32] = "";
+	size_t at;
+
+	if (n > 1)
+		snprintf(more, sizeof(more), " of %d devices", n);
+	at = (size_t)snprintf(out, len, "%s%s, %s, MTU %u",
+			      verbs_rail_name(r, name, sizeof(name)), more,
+			      r->attr.link_layer == IBV_LINK_LAYER_ETHERNET ?
+				      "RoCE" : "InfiniBand",
+			      128u << r->attr.active_mtu);
+	if (at < len && !verbs_gids_find(r, -1))
+		at += (size_t)snprintf(out + at, len - at, ", gid %u (%s)",
+				       r->gids[0].index,
+				       verbs_gid_text(&r->gids[0].gid, gid));
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (at < len && limit.rlim_cur != RLIM_INFINITY)
+		snprintf(out + at, len - at, "; ulimit -l is %llu KiB: slots are "
+			 "locked memory", (unsigned long long)limit.rlim_cur >> 10);
+	ibv_close_device(r->context);
+}
+
 int verbs_probe(char *why, size_t len)
 {
 	struct ibv_device **list;
-	struct wanted w;
-	int n = count_devices(&list), rc = first_active(list, n, &w);
+	struct verbs_rail r;
+	int n = count_devices(&list), rc = first_active(list, n, &r);
 
-	if (!n)
+	if (!rc)
+		describe(&r, n, why, len);
+	else if (!n)
 		snprintf(why, len, "no device; " SOFT_ROCE);
-	else if (rc)
+	else
 		snprintf(why, len, "%s%s cannot be opened or has no active port: "
 			 "is the link up, is /dev/infiniband open to this user? "
 			 "(rdma link, ip link, ls -l /dev/infiniband)",
@@ -188,14 +209,19 @@ static int choose(const struct verbs_options *opt, struct ibv_device **list, int
 		  struct wanted *w, uint32_t *n_wanted, struct pfw_error *err)
 {
 	const char *text = opt->rails;
+	struct verbs_rail r;
 	char why[256];
 
 	*n_wanted = 0;
 	if (!text || !*text) {
-		if (first_active(list, n, w)) {
+		if (first_active(list, n, &r)) {
 			verbs_probe(why, sizeof(why));
 			return pfw_error_set(err, ENODEV, "verbs: %s", why);
 		}
+		snprintf(w->name, sizeof(w->name), "%s",
+			 ibv_get_device_name(r.context->device));
+		w->port = r.port;
+		ibv_close_device(r.context);
 		*n_wanted = 1;
 		return 0;
 	}
