@@ -56,11 +56,11 @@ int verbs_no_registration(const struct verbs_channel *c,
 		snprintf(most, sizeof(most), "is %llu KiB",
 			 (unsigned long long)limit.rlim_cur >> 10);
 	code = code ? code : EIO;
-	return pfw_error_set(err, code, "%s does not register %llu KiB for a %s channel "
-		"(%s); %llu KiB are registered, ulimit -l %s%s",
+	return pfw_error_set(err, code, "%s does not register %llu KiB for slots of the "
+		"%s channel %u -> %u (%s); %llu KiB are registered, ulimit -l %s%s",
 		verbs_rail_name(rail, name, sizeof(name)),
 		(unsigned long long)c->memory_bytes >> 10,
-		pfw_channel_kind_name(c->kind), strerror(code),
+		pfw_channel_kind_name(c->kind), c->from, c->to, strerror(code),
 		(unsigned long long)c->transport->registered >> 10, most,
 		code == ENOMEM || code == EPERM ?
 			": raise it: ulimit -l unlimited, LimitMEMLOCK=infinity "
@@ -109,6 +109,10 @@ static const char *hint(const struct verbs_channel *c, enum ibv_wc_status status
 	case IBV_WC_LOC_PROT_ERR:
 		snprintf(out, len, "the device may not read the slots: PCIe ACS or an "
 			 "IOMMU that is not in passthrough mode?");
+		break;
+	case IBV_WC_LOC_QP_OP_ERR:
+		snprintf(out, len, "the device cannot send: is the link up, has its "
+			 "address changed? (rdma link, ip address)");
 		break;
 	case IBV_WC_REM_OP_ERR:
 		snprintf(out, len, "the other end's device could not do it: its dmesg "
