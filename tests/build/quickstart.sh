@@ -6,8 +6,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failures=0
 base='awk basename cat chmod cp cut date dirname env find grep head ln ls
-mkdir mktemp nproc od rm sed sort tail tee touch tr'
-tools='busybox cppcheck'
+mkdir mktemp nproc od rm sed sort tail tee touch tr uname'
+tools='busybox cppcheck libibverbs qemu-system-x86_64 ib_write_bw rdma'
 all='gcc make autoreconf m4 automake libtoolize pkg-config libconfig'
 
 # program NAME: a stand-in, its body on standard input.
@@ -52,6 +52,10 @@ make_pool() {
 			libtool) thing=libtoolize ;;
 			pkg-config | pkgconf*) thing=pkg-config ;;
 			libconfig*) thing=libconfig ;;
+			libibverbs-dev | rdma-core*) thing=libibverbs ;;
+			qemu-system-x86) thing=qemu-system-x86_64 ;;
+			perftest) thing=ib_write_bw ;;
+			iproute2) thing=rdma ;;
 			*openblas*) thing=openblas ;;
 			*[cC][uU]nit*) thing=cunit ;;
 			*) continue ;;
