@@ -1,5 +1,9 @@
 # What the tests of this folder share.
 set -u
+[ -e .libs/pipefw-verbs-transport.so ] || {
+	echo 'skipped: built without libibverbs'
+	exit 77
+}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 rdma=$srcdir/tests/rdma

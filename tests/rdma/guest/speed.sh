@@ -3,6 +3,15 @@ soft_roce
 traffic=$build/tests/rdma/traffic
 perf='-F -d rxe0 -x 1 -u 18'
 
+# counted WHO COMMAND...: adds what it does to that counter.
+counted() {
+	before=$(counter duplicate_request)
+	who=$1
+	shift
+	"$@"
+	echo $(($(counter duplicate_request) - before)) >>duplicates.$who
+}
+
 # peer TOOL ARG...: the figures of the client's last line.
 peer() {
 	tool=$1
@@ -26,14 +35,13 @@ best() {
 	sort -g | if [ "$1" = max ]; then tail -n 1; else head -n 1; fi
 }
 
-before=$(counter duplicate_request)
 for round in $(seq "$1"); do
 	for bytes in 262144 1048576; do
-		ours bandwidth $bytes 60 >>ours.$bytes
-		peer ib_write_bw -s $bytes -n 60 | awk '{ print $4 * 1.048576 }' >>peer.$bytes
+		counted ours ours bandwidth $bytes 60 >>ours.$bytes
+		counted peer peer ib_write_bw -s $bytes -n 60 | awk '{ print $4 * 1.048576 }' >>peer.$bytes
 	done
-	ours latency 64 200 >>ours.latency
-	peer ib_write_lat -s 64 -n 200 | awk '{ print $5 }' >>peer.latency
+	counted ours ours latency 64 200 >>ours.latency
+	counted peer peer ib_write_lat -s 64 -n 200 | awk '{ print $5 }' >>peer.latency
 done
 for what in 262144 1048576 latency; do
 	which=max
@@ -41,4 +49,6 @@ for what in 262144 1048576 latency; do
 	awk -v what=$what -v a="$(best $which <ours.$what)" -v b="$(best $which <peer.$what)" \
 		'BEGIN { printf "%s: ours %s, perftest %s, ratio %.2f\n", what, a, b, a / b }'
 done
-echo "duplicate requests: $(($(counter duplicate_request) - before))"
+for who in ours peer; do
+	awk -v who=$who '{ n += $1 } END { print who ": duplicate requests: " n }' duplicates.$who
+done

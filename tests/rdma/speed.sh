@@ -1,0 +1,4 @@
+# Bandwidth and latency beside perftest, in one boot. Figures, and no judgement: an
+# emulated machine has nothing but ratios, and on a busy host not even these.
+. "$srcdir/tests/rdma/lib.sh"
+in_machines -t 150 -c 2 guest/speed.sh "${PIPEFW_LONG:+1}3"
