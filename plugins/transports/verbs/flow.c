@@ -367,6 +367,8 @@ void verbs_flow_drain(struct verbs_channel *c)
 	while (!c->broken.code && !c->bye && pfw_now() < end &&
 	       verbs_alive(c->call.socket)) {
 		verbs_progress(c);
+		if (c->bye)
+			return;
 		if (!c->n_owed && !said) {
 			said = true;
 			for (uint32_t i = 0; said && i < c->n_lanes; i++)
