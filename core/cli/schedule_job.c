@@ -18,6 +18,7 @@ int pfw_schedule_is_file(const char *name)
 
 void pfw_schedule_job_close(struct pfw_schedule_job *job)
 {
+	pfw_simulation_free(job->tight);
 	pfw_simulation_free(job->sim);
 	pfw_program_free(job->prog);
 	pfw_schedule_plan_free(job->plan);
@@ -179,7 +180,13 @@ static int prove(struct pfw_schedule_job *job, struct pfw_error *err)
 		}
 	}
 	how.costs = &job->costs;
-	return rc ? rc : pfw_simulate(&how, NULL, &job->sim, err);
+	if (!rc)
+		rc = pfw_simulate(&how, NULL, &job->sim, err);
+	if (rc || job->args->command != PFW_SCHEDULE_SHOW)
+		return rc;
+	for (uint32_t i = 0; i < job->prog->n_channels; i++)
+		job->prog->channels[i].n_slots = job->prog->channels[i].least_live;
+	return pfw_simulate(&how, job->prog, &job->tight, err);
 }
 
 /* What a run would keep, as --dry-run has it. */

@@ -19,12 +19,14 @@ struct pfw_schedule_job {
 	double unit;            /**< ns of one args->unit_name */
 	int any_order;          /**< gradients do not ascend */
 	struct pfw_schedule_plan *plan;
-	/** Slots; a hop taken as 0.1 F where no cost was asked for. */
+	/** Its slots are the fewest that live; a hop taken as 0.1 F where no cost was asked for. */
 	struct pfw_program *prog;
 	/** Times, with slots without limit. */
 	struct pfw_simulation *sim;
 	/** [ranks] of activations, with --cost-from; else NULL. */
 	uint64_t *bytes;
+	/** The same with the fewest slots that live, where one is shown. */
+	struct pfw_simulation *tight;
 };
 
 /**

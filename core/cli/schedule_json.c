@@ -30,8 +30,30 @@ static void print_figures(const struct pfw_schedule_job *job)
 	       "\"idle_over_ideal\": %.12g,\n",
 	       (double)sim->step_time / job->unit, pfw_simulation_bubble(sim),
 	       pfw_simulation_span_bubble(sim), pfw_simulation_ratio(sim));
-	printf(" \"peak_activations\": %.12g, \"messages\": %llu,\n",
+	printf(" \"least_live_step_time\": %.12g, \"peak_activations\": %.12g, "
+	       "\"messages\": %llu,\n",
+	       (double)job->tight->step_time / job->unit,
 	       pfw_schedule_job_peak(job), (unsigned long long)sim->messages);
+}
+
+/* What the rank is idle for, before its last action. */
+static void print_waits(const struct pfw_simulation *sim, uint32_t rank,
+			double unit)
+{
+	int some = 0;
+
+	fputs(",\n   \"waits\": [", stdout);
+	for (uint32_t i = 0; i < sim->n_edges; i++) {
+		const struct pfw_sim_edge *edge = &sim->edges[i];
+
+		if (edge->to != rank || !edge->waited)
+			continue;
+		printf("%s{\"for\": %u, \"kind\": \"%s\", \"time\": %.12g}",
+		       some++ ? ", " : "", edge->from,
+		       pfw_channel_kind_name(edge->kind),
+		       (double)edge->waited / unit);
+	}
+	fputs("]}", stdout);
 }
 
 static void print_ranks(const struct pfw_schedule_job *job)
@@ -53,7 +75,7 @@ static void print_ranks(const struct pfw_schedule_job *job)
 		if (job->bytes)
 			printf(", \"peak_bytes\": %llu",
 			       (unsigned long long)job->bytes[r]);
-		putchar('}');
+		print_waits(sim, r, unit);
 	}
 	puts("],");
 }
@@ -69,10 +91,15 @@ static void print_channels(const struct pfw_schedule_job *job)
 
 		printf("%s\n  {\"from\": %u, \"to\": %u, \"kind\": \"%s\", "
 		       "\"messages\": %u, \"least_live\": %u, "
-		       "\"least_ideal\": %u, \"waited\": %.12g}", i ? "," : "",
+		       "\"least_ideal\": %u, \"waited\": %.12g, "
+		       "\"occupied\": %.12g, \"least_live_waited\": %.12g}",
+		       i ? "," : "",
 		       c->from, c->to, pfw_channel_kind_name(c->kind),
 		       c->n_messages, c->least_live, c->least_ideal,
-		       (double)edge->waited / job->unit);
+		       (double)edge->waited / job->unit,
+		       (double)edge->n_messages * (double)job->costs.message /
+				job->unit,
+		       (double)job->tight->edges[i].slot_waited / job->unit);
 	}
 	puts("],");
 }

@@ -8,6 +8,10 @@
 
 /** The figures below a timeline. */
 void pfw_schedule_summary(const struct pfw_schedule_job *job);
+/** Among them: when each rank is idle, and for whom. */
+void pfw_schedule_idle(const struct pfw_schedule_job *job);
+/** Among them: the critical path, and the rank that has most of it. */
+void pfw_schedule_path(const struct pfw_schedule_job *job);
 /** One object: everything that is known. */
 void pfw_schedule_json(const struct pfw_schedule_job *job);
 

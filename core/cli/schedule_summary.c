@@ -1,6 +1,7 @@
 #include "cli/schedule_show.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/text.h"
 
@@ -22,8 +23,8 @@ static void print_times(const char *unit_name, double unit,
 	}
 	printf("\nstep         %.6g %s; %.6g if no rank were ever idle\n", step,
 	       unit_name, ideal);
-	printf("bubble       %.1f %% of the step (of the longest span %.1f %%; "
-	       "idle over ideal %.1f %%)\n",
+	printf("bubble       %.1f %% of the step (of the longest span %.1f %%;\n"
+	       "             idle over ideal %.1f %%)\n",
 	       100 * pfw_simulation_bubble(sim),
 	       100 * pfw_simulation_span_bubble(sim),
 	       100 * pfw_simulation_ratio(sim));
@@ -36,25 +37,32 @@ static void print_times(const char *unit_name, double unit,
 static void print_peaks(const struct pfw_simulation *sim)
 {
 	uint32_t least = 0, most = 0;
+	char text[RANKS_SHOWN * 16 + 64] = "at most ";
+	size_t used = strlen(text);
 
-	fputs("activations  at most ", stdout);
 	for (uint32_t r = 0; r < sim->ranks; r++) {
 		if (sim->rank[r].peak < sim->rank[least].peak)
 			least = r;
 		if (sim->rank[r].peak > sim->rank[most].peak)
 			most = r;
 		if (sim->ranks <= RANKS_SHOWN)
-			printf("%s%.4g", r ? " " : "",
-			       (double)sim->rank[r].peak / sim->chunks);
+			used += (size_t)snprintf(text + used,
+				sizeof(text) - used, "%.4g ",
+				(double)sim->rank[r].peak / sim->chunks);
 	}
 	if (sim->ranks > RANKS_SHOWN && least == most)
-		printf("%.4g", (double)sim->rank[most].peak / sim->chunks);
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"%.4g ", (double)sim->rank[most].peak / sim->chunks);
 	else if (sim->ranks > RANKS_SHOWN)
-		printf("%.4g (rank %u) to %.4g (rank %u)",
-		       (double)sim->rank[least].peak / sim->chunks, least,
-		       (double)sim->rank[most].peak / sim->chunks, most);
-	puts(sim->ranks > 1 && sim->ranks <= RANKS_SHOWN ?
-	     " micro-batches held, rank by rank" : " micro-batches held");
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+			"%.4g (rank %u) to %.4g (rank %u) ",
+			(double)sim->rank[least].peak / sim->chunks, least,
+			(double)sim->rank[most].peak / sim->chunks, most);
+	snprintf(text + used, sizeof(text) - used, "micro-batches held%s",
+		 sim->ranks > 1 && sim->ranks <= RANKS_SHOWN ?
+		 ", rank by rank" : "");
+	fputs("activations  ", stdout);
+	pfw_text_wrap(stdout, 13, text);
 }
 
 static void print_bytes(const struct pfw_schedule_job *job)
@@ -82,26 +90,31 @@ static uint32_t most_slots(const struct pfw_program *prog, uint32_t kind,
 	return most;
 }
 
-static void print_slots(const struct pfw_schedule_args *args,
-			const struct pfw_program *prog)
+static void print_slots(const struct pfw_schedule_job *job)
 {
+	const struct pfw_program *prog = job->prog;
+
 	if (!prog->n_channels)
 		return;
 	printf("slots        %u for activations and %u for gradients, to lose "
-	       "no time\n             %u and %u, to live at all%s\n",
+	       "no time%s\n             %u and %u, to live at all: a step of %.6g "
+	       "%s\n",
 	       most_slots(prog, PFW_CHANNEL_ACTIVATION, 1),
 	       most_slots(prog, PFW_CHANNEL_GRADIENT, 1),
+	       job->args->costs_given ? "" : ",\n             a hop taken as 0.1 F",
 	       most_slots(prog, PFW_CHANNEL_ACTIVATION, 0),
 	       most_slots(prog, PFW_CHANNEL_GRADIENT, 0),
-	       args->costs_given ? "" : " (a hop taken as 0.1 F)");
+	       (double)job->tight->step_time / job->unit, job->args->unit_name);
 }
 
 void pfw_schedule_summary(const struct pfw_schedule_job *job)
 {
 	print_times(job->args->unit_name, job->unit, job->sim);
+	pfw_schedule_idle(job);
+	pfw_schedule_path(job);
 	print_peaks(job->sim);
 	print_bytes(job);
-	print_slots(job->args, job->prog);
+	print_slots(job);
 	printf("messages     %llu between ranks in a step\n",
 	       (unsigned long long)job->sim->messages);
 	if (job->any_order)

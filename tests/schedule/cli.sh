@@ -40,12 +40,42 @@ rank 1 |  |F0|B0   |F1|B1   |" \
 
 COLUMNS=60 ./pipefw schedule 1f1b -p 4 -m 8 >"$tmp/narrow"
 same "lines of a timeline wider than 60 columns" "" \
-	"$(grep '^\(rank\|time\)' "$tmp/narrow" | grep '^.\{61\}')"
-same "blocks" 2 "$(grep -c '^rank 0' "$tmp/narrow")"
+	"$(grep '^time\|^rank.*|' "$tmp/narrow" | grep '^.\{61\}')"
+same "blocks" 2 "$(grep -c '^rank 0 *|' "$tmp/narrow")"
 ./pipefw schedule breadth-first -p 8 -v 4 -m 32 >"$tmp/scaled"
-same "one block when scaled" 1 "$(grep -c '^rank 0' "$tmp/scaled")"
+same "one block when scaled" 1 "$(grep -c '^rank 0 *|' "$tmp/scaled")"
 same "colour in a file" 0 "$(grep -c "$(printf '\033')" "$tmp/narrow")"
 same "bubble" 1 "$(grep -c '^bubble *27.3 % of the step' "$tmp/narrow")"
+
+# Who waits for whom, and the path that makes the step as long as it is.
+./pipefw schedule 1f1b -p 2 -m 3 >"$tmp/text"
+same "idle, by phase and by peer" \
+	"rank 0 16.7 % 0.0 % 8.3 % 1's gradients 25.0
+rank 1 8.3 % 0.0 % 16.7 % 0's activations 8.3" \
+	"$(sed -n '/^idle/,/^$/s/^rank/rank/p' "$tmp/text" | tr -s ' ')"
+same "critical path" "critical     0F0 1F0 1B0 1F1 1B1 1F2 1B2 0B2
+             8 actions, rank 1's the longest: 9 of 12 F" \
+	"$(sed -n '/^critical/,/ actions/p' "$tmp/text")"
+same "transfers on the path" 1 "$(./pipefw schedule 1f1b -p 2 -m 3 --hop 0.5 |
+	grep -c 'longest: 6 of 14 F; 2 between them$')"
+same "a long path has its ends" \
+	"critical     0F0 1F0 2F0 3F0 3B0 3F1 ... 3B6 3F7 3B7 2B7 1B7 0B7" \
+	"$(grep '^critical' "$tmp/narrow")"
+./pipefw schedule interleaved -p 64 -v 2 -m 64 >"$tmp/wide"
+same "ranks shown of 64" 8 "$(sed '1,/^step/d' "$tmp/wide" | grep -c '^rank')"
+for shape in '1f1b -p 16 -m 99' 'interleaved -p 16 -v 4 -m 64 --hop 0.1'; do
+	# shellcheck disable=SC2086 # words
+	same "figures of $shape wider than 80 columns" "" \
+		"$(./pipefw schedule $shape | sed '1,/^step/d' | grep '^.\{81\}')"
+done
+# A message of a millisecond: two of them keep a channel busy for two.
+./pipefw schedule gpipe -p 2 -m 2 --cost F=1ms,I=1ms,W=1ms --hop 0ms,1MB/s \
+	--bytes 1kB --format json >"$tmp/json"
+same "a channel in JSON" '"waited": 2, "occupied": 2, "least_live_waited": ' \
+	"$(grep -o '"waited.*waited": ' "$tmp/json" | head -n 1)"
+same "waits in JSON" 1 \
+	"$(grep -c '"waits": \[{"for": 0, "kind": "activation", "time": 2}\]' \
+		"$tmp/json")"
 
 if script -qec true /dev/null >/dev/null 2>&1; then
 	script -qec './pipefw schedule gpipe -p 2 -m 2' /dev/null >"$tmp/tty"
