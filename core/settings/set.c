@@ -11,15 +11,17 @@
 /* Settings whose plain string is short for a group with this member. */
 static const char *short_form(const config_setting_t *setting)
 {
+	static const char *const names[] = { "schedule", "transport", "device",
+					     "local", "remote" };
 	const char *name = config_setting_name(setting);
 
 	if (!name)
 		return NULL;
 	if (!strcmp(name, "model"))
 		return "stage";
-	if (!strcmp(name, "schedule") || !strcmp(name, "transport") ||
-	    !strcmp(name, "device"))
-		return "name";
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return "name";
 	return NULL;
 }
 

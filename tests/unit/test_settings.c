@@ -451,6 +451,11 @@ static void sets(void)
 	taken(small(""), "transport.size=3");
 	taken(small(""), "transport.filters.0.name=probe");
 	taken(whole, "transport.filters.2.name=probe");
+	many[0] = "transport.remote=probe";
+	many[1] = "transport.remote.filters.0.name=probe";
+	CU_ASSERT_EQUAL(load_bytes(whole, strlen(whole), many, 2, &c), 0);
+	CU_ASSERT_EQUAL(c->remote.n_filters, 1);
+	pfw_config_free(c);
 	taken(whole, "transport=probe");
 	taken(whole, "run.seed=-0x0");
 }
