@@ -2,23 +2,22 @@
  * The cpu device with a witness: which kernel reads and writes which byte of
  * which shared memory (log = FILE), and numbers that go wrong on order (fault).
  */
-#include <dlfcn.h>
-#include <errno.h>
 #include <math.h>
 #include <pipefw/device.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "over_cpu.h"
+
 struct watched {
-	void *inner;
+	struct over_cpu below; /* first: over_cpu.h's functions take it */
 	FILE *log;
 	int fault; /* 0: none, 'l': loss, 'g': gradient */
 	int64_t from, to, calls;
 };
 
-/* Of the cpu plugin, and our own over them: the same whoever sets them. */
-static const struct pfw_device_ops *cpu;
+/* The cpu's kernels, and our own over them: the same whoever sets them. */
 static const struct pfw_kernels *inner;
 static struct pfw_kernels kernels;
 /* A queue is used by the thread that opened it. */
@@ -120,37 +119,18 @@ static void classifier(void *queue, void *logits, const int32_t *targets,
 		*(float *)logits = INFINITY;
 }
 
-static int find_cpu(struct pfw_error *err)
-{
-	const char *dir = getenv("PIPEFW_PLUGIN_DIR");
-	const struct pfw_plugin *plugin;
-	char path[4096];
-	void *module;
-
-	snprintf(path, sizeof(path), "%s/pipefw-cpu-device.so", dir ? dir : ".");
-	module = dlopen(path, RTLD_NOW);
-	plugin = module ? dlsym(module, "pfw_plugin") : NULL;
-	if (!plugin)
-		return pfw_error_set(err, ENODEV, "%s: %s", path, dlerror());
-	cpu = plugin->ops;
-	return 0;
-}
-
 static int watched_open(const struct pfw_values *opt,
 			const struct pfw_device_info *info, void **device,
 			struct pfw_device_props *props, struct pfw_error *err)
 {
 	const char *log = pfw_value_string(opt, "log");
-	struct watched *w = calloc(1, sizeof(*w));
+	struct watched *w;
 	char path[4096];
-	int rc = w ? find_cpu(err) : -ENOMEM;
+	int rc = over_cpu_open(sizeof(*w), opt, info, device, props, err);
 
-	if (!rc)
-		rc = cpu->open(opt, info, &w->inner, props, err);
-	if (rc) {
-		free(w);
+	if (rc)
 		return rc;
-	}
+	w = *device;
 	w->fault = *pfw_value_string(opt, "fault");
 	w->from = pfw_value_int(opt, "from");
 	w->to = pfw_value_int(opt, "to");
@@ -158,7 +138,7 @@ static int watched_open(const struct pfw_values *opt,
 		snprintf(path, sizeof(path), "%s.%u", log, info->rank);
 		w->log = fopen(path, "we");
 	}
-	inner = cpu->kernels(w->inner);
+	inner = cpu->kernels(w->below.inner);
 	kernels = *inner;
 	kernels.gemm = gemm;
 	kernels.embed_forward = embed_forward;
@@ -167,7 +147,6 @@ static int watched_open(const struct pfw_values *opt,
 	kernels.layernorm_forward = layernorm_forward;
 	kernels.layernorm_backward = layernorm_backward;
 	kernels.classifier = classifier;
-	*device = w;
 	return 0;
 }
 
@@ -175,59 +154,21 @@ static void watched_close(void *device)
 {
 	struct watched *w = device;
 
-	cpu->close(w->inner);
 	if (w->log)
 		fclose(w->log);
-	free(w);
-}
-
-static int watched_alloc(void *device, size_t bytes, void **out,
-			 struct pfw_error *err)
-{
-	return cpu->alloc(((struct watched *)device)->inner, bytes, out, err);
-}
-
-static void watched_free(void *device, void *ptr)
-{
-	cpu->free(((struct watched *)device)->inner, ptr);
+	over_cpu_close(device);
 }
 
 static int open_queue(void *device, void **queue, struct pfw_error *err)
 {
 	mine = device;
-	return cpu->open_queue(mine->inner, queue, err);
-}
-
-static void close_queue(void *queue)
-{
-	cpu->close_queue(queue);
-}
-
-static int copy(void *queue, void *dst, const void *src, size_t bytes,
-		uint32_t direction, struct pfw_error *err)
-{
-	return cpu->copy(queue, dst, src, bytes, direction, err);
-}
-
-static int zero(void *queue, void *dst, size_t bytes, struct pfw_error *err)
-{
-	return cpu->zero(queue, dst, bytes, err);
-}
-
-static int sync_queue(void *queue, struct pfw_error *err)
-{
-	return cpu->sync(queue, err);
+	return over_cpu_open_queue(device, queue, err);
 }
 
 static const struct pfw_kernels *watched_kernels(void *device)
 {
 	(void)device;
 	return &kernels;
-}
-
-static int enter_thread(void *device, struct pfw_error *err)
-{
-	return cpu->enter_thread(((struct watched *)device)->inner, err);
 }
 
 static const struct pfw_option options[] = {
@@ -244,15 +185,15 @@ static const struct pfw_device_ops ops = {
 	.size = sizeof(ops),
 	.open = watched_open,
 	.close = watched_close,
-	.alloc = watched_alloc,
-	.free = watched_free,
+	.alloc = over_cpu_alloc,
+	.free = over_cpu_free,
 	.open_queue = open_queue,
-	.close_queue = close_queue,
-	.copy = copy,
-	.zero = zero,
-	.sync = sync_queue,
+	.close_queue = over_cpu_close_queue,
+	.copy = over_cpu_copy,
+	.zero = over_cpu_zero,
+	.sync = over_cpu_sync,
 	.kernels = watched_kernels,
-	.enter_thread = enter_thread,
+	.enter_thread = over_cpu_enter_thread,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_PARALLEL,

@@ -3,69 +3,47 @@
  * from its first action, before which the engine zeroes the loss, to NORM, which
  * begins by squaring or reading.  What it saw is in report.RANK, one line.
  */
-#include <dlfcn.h>
-#include <errno.h>
 #include <pipefw/device.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "over_cpu.h"
 #include "workbench/witness.h"
 
 struct quiet {
-	void *inner;
+	struct over_cpu below; /* first: over_cpu.h's functions take it */
 	char report[4096];
 	int probe, started;
 };
 
-/* Of the cpu plugin, and our own over them. */
-static const struct pfw_device_ops *cpu;
+/* The cpu's, and one of our own. */
 static struct pfw_kernels kernels;
 /* A process is a rank here, and its queue is used by one thread. */
 static struct quiet *mine;
 
-static int find_cpu(struct pfw_error *err)
-{
-	const char *dir = getenv("PIPEFW_PLUGIN_DIR");
-	const struct pfw_plugin *plugin;
-	char path[4096];
-	void *module;
-
-	snprintf(path, sizeof(path), "%s/pipefw-cpu-device.so", dir ? dir : ".");
-	module = dlopen(path, RTLD_NOW);
-	plugin = module ? dlsym(module, "pfw_plugin") : NULL;
-	if (!plugin)
-		return pfw_error_set(err, ENODEV, "%s: %s", path, dlerror());
-	cpu = plugin->ops;
-	return 0;
-}
-
 static void sum_squares(void *queue, const float *x, uint64_t n, double *out)
 {
 	witness_end();
-	cpu->kernels(mine->inner)->sum_squares(queue, x, n, out);
+	cpu->kernels(mine->below.inner)->sum_squares(queue, x, n, out);
 }
 
 static int quiet_open(const struct pfw_values *opt,
 		      const struct pfw_device_info *info, void **device,
 		      struct pfw_device_props *props, struct pfw_error *err)
 {
-	struct quiet *q = calloc(1, sizeof(*q));
-	int rc = q ? find_cpu(err) : -ENOMEM;
+	struct quiet *q;
+	int rc = over_cpu_open(sizeof(*q), opt, info, device, props, err);
 
-	if (!rc)
-		rc = cpu->open(opt, info, &q->inner, props, err);
-	if (rc) {
-		free(q);
+	if (rc)
 		return rc;
-	}
+	q = *device;
 	snprintf(q->report, sizeof(q->report), "%s.%u",
 		 pfw_value_string(opt, "report"), info->rank);
 	q->probe = pfw_value_bool(opt, "probe");
-	kernels = *cpu->kernels(q->inner);
+	kernels = *cpu->kernels(q->below.inner);
 	kernels.sum_squares = sum_squares;
 	mine = q;
-	*device = q;
 	return 0;
 }
 
@@ -83,29 +61,7 @@ static void quiet_close(void *device)
 			t.clock_calls ? " clock" : "");
 		fclose(f);
 	}
-	cpu->close(q->inner);
-	free(q);
-}
-
-static int quiet_alloc(void *device, size_t bytes, void **out,
-		       struct pfw_error *err)
-{
-	return cpu->alloc(((struct quiet *)device)->inner, bytes, out, err);
-}
-
-static void quiet_free(void *device, void *ptr)
-{
-	cpu->free(((struct quiet *)device)->inner, ptr);
-}
-
-static int open_queue(void *device, void **queue, struct pfw_error *err)
-{
-	return cpu->open_queue(((struct quiet *)device)->inner, queue, err);
-}
-
-static void close_queue(void *queue)
-{
-	cpu->close_queue(queue);
+	over_cpu_close(device);
 }
 
 static int copy(void *queue, void *dst, const void *src, size_t bytes,
@@ -113,12 +69,12 @@ static int copy(void *queue, void *dst, const void *src, size_t bytes,
 {
 	if (direction == PFW_COPY_OUT)
 		witness_end();
-	return cpu->copy(queue, dst, src, bytes, direction, err);
+	return over_cpu_copy(queue, dst, src, bytes, direction, err);
 }
 
 static int zero(void *queue, void *dst, size_t bytes, struct pfw_error *err)
 {
-	int rc = cpu->zero(queue, dst, bytes, err);
+	int rc = over_cpu_zero(queue, dst, bytes, err);
 
 	if (rc || bytes != sizeof(double))
 		return rc;
@@ -139,20 +95,10 @@ static int zero(void *queue, void *dst, size_t bytes, struct pfw_error *err)
 	return 0;
 }
 
-static int sync_queue(void *queue, struct pfw_error *err)
-{
-	return cpu->sync(queue, err);
-}
-
 static const struct pfw_kernels *quiet_kernels(void *device)
 {
 	(void)device;
 	return &kernels;
-}
-
-static int enter_thread(void *device, struct pfw_error *err)
-{
-	return cpu->enter_thread(((struct quiet *)device)->inner, err);
 }
 
 static const struct pfw_option options[] = {
@@ -166,15 +112,15 @@ static const struct pfw_device_ops ops = {
 	.size = sizeof(ops),
 	.open = quiet_open,
 	.close = quiet_close,
-	.alloc = quiet_alloc,
-	.free = quiet_free,
-	.open_queue = open_queue,
-	.close_queue = close_queue,
+	.alloc = over_cpu_alloc,
+	.free = over_cpu_free,
+	.open_queue = over_cpu_open_queue,
+	.close_queue = over_cpu_close_queue,
 	.copy = copy,
 	.zero = zero,
-	.sync = sync_queue,
+	.sync = over_cpu_sync,
 	.kernels = quiet_kernels,
-	.enter_thread = enter_thread,
+	.enter_thread = over_cpu_enter_thread,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_PARALLEL,
