@@ -131,9 +131,11 @@ static void compare(const struct zb_case *c, int *better)
 }
 
 /*
- * At 1.5 times 1F1B's memory it is better on five of the six.  At p with even
- * costs ZB-H1 cannot be beaten: rank 0 waits (p-1)*I for its first gradient,
- * and after its last F has (p-1)*(I+W) to do in (p-1)*(F+I).  Without a cap
+ * At 1.5 times 1F1B's memory it is better on five of the six.  At p, where the
+ * best fixed one is, on the slow rank and the cap of 6, and no order is on the
+ * others: the heavy head's is the last rank's own work after p-1 F; else rank 0
+ * waits (p-1)*(I + 2 hops) for its first gradient, and after its last F has but
+ * (p-1)*(I+W) to do in (p-1)*(F + I + 2 hops), which is ZB-H1.  Without a cap
  * ZB-H2 gets to m*(F+I+W) + (p-1)*F, which nothing beats, where I is short.
  */
 static void cost_sets(void)

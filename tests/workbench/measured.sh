@@ -41,6 +41,18 @@ for each in 1f1b:1 zb-h1:1 breadth-first:2 interleaved:2 zbv:2; do
 	[ "$bytes" ]
 	[ "$bytes" = "$(planned "$name" "$v" | tr '\n' ' ')" ]
 done
+# What zb-auto plans for what was measured runs, to the bit as 1F1B does.
+losses() {
+	sed -n 's/.*"event":"step".*\("loss":[^,]*,"grad_norm":[^,]*\).*/\1/p' \
+		"$tmp/$1/events.jsonl"
+}
+pipefw schedule zb-auto --cost-from "$tmp/run" --memory-cap 3 --format csv \
+	--header >"$tmp/planned.csv"
+pipefw run "$tmp/run.cfg" --quiet --out "$tmp/planned" \
+	--set pipeline.schedule.file="$tmp/planned.csv"
+[ "$(losses run | grep -c .)" = 3 ]
+[ "$(losses planned)" = "$(losses run)" ]
+
 pipefw schedule compare --cost-from "$tmp/run" | grep -q 'p=2 v=2 m=8, time in ms'
 ! pipefw schedule 1f1b --cost-from "$tmp/run" --cost F=1 2>"$tmp/err"
 grep -q 'one or the other' "$tmp/err"
