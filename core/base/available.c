@@ -1,7 +1,8 @@
 #include "base/available.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "base/cgroup.h"
 
 /* Linux 3.14, proc(5): what can be had without swapping. */
 static uint64_t of_machine(void)
@@ -20,36 +21,19 @@ static uint64_t of_machine(void)
 	return bytes;
 }
 
-/* A container's limit (cgroup v2: "0::/path" and that folder's memory.max,
- * which is "max" where there is none).  What is in use counts caches too, and
- * is therefore not taken off. */
-static uint64_t of_group(void)
+/* "max", or bytes.  What is in use counts caches too, and is therefore not taken
+ * off. */
+static uint64_t read_limit(FILE *f)
 {
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[512], path[600] = "";
 	unsigned long long limit;
-	uint64_t bytes = UINT64_MAX;
 
-	if (!f)
-		return bytes;
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, "0::", 3))
-			snprintf(path, sizeof(path),
-				 "/sys/fs/cgroup%.*s/memory.max",
-				 (int)strcspn(line + 3, "\n"), line + 3);
-	fclose(f);
-	f = *path ? fopen(path, "re") : NULL;
-	if (!f)
-		return bytes;
-	if (fscanf(f, "%llu", &limit) == 1)
-		bytes = limit;
-	fclose(f);
-	return bytes;
+	return fscanf(f, "%llu", &limit) == 1 ? limit : UINT64_MAX;
 }
 
 uint64_t pfw_available_bytes(void)
 {
-	uint64_t machine = of_machine(), group = of_group();
+	uint64_t group = pfw_cgroup_least("memory.max", read_limit);
+	uint64_t machine = of_machine();
 
 	return group < machine ? group : machine;
 }

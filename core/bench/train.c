@@ -89,7 +89,7 @@ static int write_config(struct scene *s, const struct model *m,
 		"pipeline = { schedule = \"1f1b\"; ranks = %u; microbatches = %u;"
 		" microbatch_size = %u; };\n"
 		"transport = \"shm\";\n"
-		"device = { name = \"%s\"; dtype = \"%s\"; };\n"
+		"device = { name = \"%s\"; dtype = \"%s\"; threads = 1; };\n"
 		"optimizer = { name = \"adamw\"; lr = 1e-4; };\n"
 		"data = { train = \"%u.bin\"; validation = 0.0; };\n",
 		n_steps(s), m->layers, m->heads, m->hidden, m->context, m->vocab,

@@ -328,6 +328,7 @@ static int generate(struct generate *g, struct pfw_error *err)
 	struct pfw_launch how = {
 		.ranks = g->cfg->pipeline.ranks,
 		.ranks_per_process = g->cfg->pipeline.ranks_per_process,
+		.threads = g->cfg->threads,
 		.timeout = g->cfg->run.timeout,
 		.rank_main = rank_main,
 		.on_event = on_event,

@@ -293,6 +293,7 @@ static int train(struct run *run, struct pfw_error *err)
 		.meeting = run->meeting,
 		.ranks = run->cfg->pipeline.ranks,
 		.ranks_per_process = run->cfg->pipeline.ranks_per_process,
+		.threads = run->cfg->threads,
 		.sleeps = !!(run->job->model->ops->flags & PFW_STAGE_SLEEPS),
 		.timeout = run->cfg->run.timeout,
 		.rank_main = rank_main,
@@ -360,23 +361,32 @@ static void close_run(struct run *run)
 	pfw_sets_clear(&run->opt.sets);
 }
 
+static int plan(struct run *run, struct pfw_error *err)
+{
+	struct pfw_binding binding;
+
+	if (pfw_summary_binding(run->job, &binding, err))
+		return PFW_EXIT_RESOURCES;
+	note(run, run->cfg->warnings);
+	if (run->opt.json)
+		pfw_summary_json(run->job, &binding, stdout);
+	if (!run->opt.json || !run->opt.quiet)
+		pfw_summary_dry_run(run->job, &binding,
+				    run->opt.json ? stderr : stdout);
+	pfw_binding_close(&binding);
+	return PFW_EXIT_OK;
+}
+
 static int execute(struct run *run, struct pfw_error *err)
 {
 	int status = prepare(run, err), rc;
 
 	if (status)
 		return status;
-	if (run->opt.dry_run) {
-		note(run, run->cfg->warnings);
-		if (run->opt.json)
-			pfw_summary_json(run->job, stdout);
-		if (!run->opt.json || !run->opt.quiet)
-			pfw_summary_dry_run(run->job, run->opt.json ? stderr :
-								      stdout);
-		return PFW_EXIT_OK;
-	}
 	run->job->first_here = run->opt.together.first;
 	run->job->n_here = run->opt.together.n;
+	if (run->opt.dry_run)
+		return plan(run, err);
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
 	rc = check_trace(run->opt.trace, err);

@@ -192,18 +192,62 @@ static void print_channels(const struct pfw_job *job, FILE *to)
 	}
 }
 
-void pfw_summary_dry_run(const struct pfw_job *job, FILE *to)
+int pfw_summary_binding(const struct pfw_job *job, struct pfw_binding *out,
+			struct pfw_error *err)
 {
-	const struct pfw_program *program = pfw_job_placement(job);
-	uint32_t cores = pfw_cores();
-	int sleeps = !!(job->model->ops->flags & PFW_STAGE_SLEEPS);
+	const struct pfw_binding_wish wish = {
+		.ranks = job->n_here ? job->n_here :
+				       pfw_job_placement(job)->ranks,
+		.threads = job->cfg->threads,
+		.sleeps = !!(job->model->ops->flags & PFW_STAGE_SLEEPS),
+	};
 
+	return pfw_binding_open(&wish, out, err);
+}
+
+static void print_topology(const struct pfw_binding *b, FILE *to)
+{
+	const char *how = "one core each";
+
+	if (!b->pinned)
+		how = "not pinned";
+	else if (!pfw_binding_enough(b))
+		how = b->threads == 1 ? "neighbours share a core" :
+					"more threads than cores";
+	else if (b->threads > 1)
+		how = "one core a thread";
+	if (b->threads > 1)
+		line(to, "topology", "%u rank%s of %u threads on %u core%s of "
+		     "this host: %s", b->ranks, b->ranks == 1 ? "" : "s",
+		     b->threads, b->n_cores, b->n_cores == 1 ? "" : "s", how);
+	else
+		line(to, "topology", "%u rank%s on %u core%s of this host: %s",
+		     b->ranks, b->ranks == 1 ? "" : "s", b->n_cores,
+		     b->n_cores == 1 ? "" : "s", how);
+}
+
+static void print_binding(const struct pfw_job *job,
+			  const struct pfw_binding *b, FILE *to)
+{
+	if (!b->pinned)
+		return;
+	fprintf(to, "\nrank  NUMA node  processors\n");
+	for (uint32_t r = 0; r < b->ranks; r++) {
+		char nodes[64], cpus[256];
+
+		pfw_binding_text(b, b->node, r, nodes, sizeof(nodes));
+		pfw_binding_text(b, b->cpu, r, cpus, sizeof(cpus));
+		fprintf(to, "%4u  %9s  %s\n", job->first_here + r,
+			*nodes ? nodes : "?", cpus);
+	}
+}
+
+void pfw_summary_dry_run(const struct pfw_job *job, const struct pfw_binding *b,
+			 FILE *to)
+{
 	pfw_summary_header(job, to);
-	line(to, "topology", "%u rank%s on %u core%s of this host: %s",
-	     program->ranks, program->ranks == 1 ? "" : "s", cores,
-	     cores == 1 ? "" : "s",
-	     program->ranks <= cores ? "one core each" :
-	     sleeps ? "neighbours share a core" : "not pinned");
+	print_topology(b, to);
+	print_binding(job, b, to);
 	print_stages(job, to);
 	print_memory(job, to);
 	print_channels(job, to);

@@ -57,7 +57,33 @@ static void print_channels(const struct pfw_job *job, FILE *to)
 	}
 }
 
-void pfw_summary_json(const struct pfw_job *job, FILE *to)
+static void print_numbers(const struct pfw_binding *b, const uint32_t *numbers,
+			  uint32_t rank, FILE *to)
+{
+	numbers += (size_t)rank * b->threads;
+	for (uint32_t i = 0; i < b->threads; i++)
+		if (numbers[i] == PFW_NONE)
+			fprintf(to, "%snull", i ? "," : "");
+		else
+			fprintf(to, "%s%u", i ? "," : "", numbers[i]);
+}
+
+/* A rank's threads, one after the other. */
+static void print_binding(const struct pfw_job *job,
+			  const struct pfw_binding *b, FILE *to)
+{
+	for (uint32_t r = 0; b->pinned && r < b->ranks; r++) {
+		fprintf(to, "%s{\"rank\":%u,\"processors\":[", r ? "," : "",
+			job->first_here + r);
+		print_numbers(b, b->cpu, r, to);
+		fputs("],\"numa_nodes\":[", to);
+		print_numbers(b, b->node, r, to);
+		fputs("]}", to);
+	}
+}
+
+void pfw_summary_json(const struct pfw_job *job, const struct pfw_binding *b,
+		      FILE *to)
 {
 	fputs("{\"event\":\"plan\",\"stages\":[", to);
 	print_stages(job, to);
@@ -65,5 +91,7 @@ void pfw_summary_json(const struct pfw_job *job, FILE *to)
 	print_memory(job, to);
 	fputs("],\"channels\":[", to);
 	print_channels(job, to);
+	fprintf(to, "],\"threads\":%u,\"binding\":[", b->threads);
+	print_binding(job, b, to);
 	fputs("]}\n", to);
 }

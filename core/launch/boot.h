@@ -61,6 +61,7 @@ struct pfw_boot {
 	const struct pfw_boot_ops *ops;
 	uint32_t rank, ranks;
 	const struct pfw_place *place;
+	uint32_t threads;   /**< of this rank */
 	struct pfw_status *status; /**< this rank's */
 };
 

@@ -212,11 +212,12 @@ static const struct pfw_boot_ops fork_ops = {
 
 void pfw_boot_fork_init(struct pfw_boot_fork *boot,
 			struct pfw_control_page *page, int fd, uint32_t rank,
-			const struct pfw_place *place)
+			uint32_t threads, const struct pfw_place *place)
 {
 	*boot = (struct pfw_boot_fork){
 		.boot = { .ops = &fork_ops, .rank = rank,
-			  .ranks = place->ranks, .place = place,
+			  .ranks = place->ranks, .threads = threads,
+			  .place = place,
 			  .status = &page->status[rank] },
 		.page = page,
 		.fd = fd,

@@ -46,6 +46,6 @@ struct pfw_boot_fork {
 
 void pfw_boot_fork_init(struct pfw_boot_fork *boot,
 			struct pfw_control_page *page, int fd, uint32_t rank,
-			const struct pfw_place *place);
+			uint32_t threads, const struct pfw_place *place);
 
 #endif

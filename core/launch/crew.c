@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -186,6 +185,8 @@ static void answer(void *context, uint32_t rank,
 int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
 		  struct pfw_launch_result *result, struct pfw_error *err)
 {
+	struct pfw_binding_wish wish = { .threads = how->threads,
+					 .sleeps = how->sleeps };
 	int rc;
 
 	memset(crew, 0, sizeof(*crew));
@@ -195,7 +196,10 @@ int pfw_crew_open(struct pfw_crew *crew, const struct pfw_launch *how,
 	crew->last_sign = crew->last_look = pfw_now();
 	pthread_sigmask(SIG_BLOCK, NULL, &crew->old_mask);
 	take_place(crew);
+	wish.ranks = crew->place->n;
 	rc = allocate(crew, err);
+	if (!rc)
+		rc = pfw_binding_open(&wish, &crew->binding, err);
 	if (!rc)
 		rc = open_page(crew, err);
 	if (!rc)
@@ -230,47 +234,21 @@ static void rank_signals(const struct pfw_crew *crew)
 	pthread_sigmask(SIG_SETMASK, &crew->old_mask, NULL);
 }
 
-/*
- * Each rank on a core of its own, where there are enough of them.  Ranks that
- * sleep share them as neighbours do: most of their messages then wake somebody
- * on the same core, in 1 us where another core's idle sleep takes 30.
- */
-static void pin(const struct pfw_launch *how, const struct pfw_boot *boot)
-{
-	uint32_t ranks = boot->place->n, rank = boot->rank - boot->place->first;
-	cpu_set_t all, one;
-	uint32_t cores, nth = 0;
-
-	if (sched_getaffinity(0, sizeof(all), &all))
-		return;
-	cores = (uint32_t)CPU_COUNT(&all);
-	if (cores < ranks && !how->sleeps)
-		return;
-	if (cores < ranks)
-		rank = (uint32_t)((uint64_t)rank * cores / ranks);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &all) && nth++ == rank) {
-			CPU_ZERO(&one);
-			CPU_SET(cpu, &one);
-			sched_setaffinity(0, sizeof(one), &one);
-			return;
-		}
-}
-
 struct thread {
 	pthread_t id;
 	struct pfw_boot_fork boot;
 	const struct pfw_launch *how;
+	const struct pfw_binding *binding;
 	int status;
 };
 
 static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
+	struct pfw_boot *boot = &thread->boot.boot;
 
-	pin(thread->how, &thread->boot.boot);
-	thread->status = thread->how->rank_main(thread->how->context,
-						&thread->boot.boot);
+	pfw_binding_apply(thread->binding, boot->rank - boot->place->first);
+	thread->status = thread->how->rank_main(thread->how->context, boot);
 	return NULL;
 }
 
@@ -346,8 +324,10 @@ static int member_main(struct pfw_crew *crew, const struct pfw_member *me)
 		uint32_t rank = me->first + i;
 
 		threads[i].how = crew->how;
+		threads[i].binding = &crew->binding;
 		pfw_boot_fork_init(&threads[i].boot, crew->page,
-				   crew->rank_fds[rank], rank, crew->place);
+				   crew->rank_fds[rank], rank,
+				   crew->binding.threads, crew->place);
 	}
 	status = run_threads(threads, me->n);
 	free(threads);
@@ -413,6 +393,7 @@ void pfw_crew_close(struct pfw_crew *crew)
 	}
 	close_fd(&crew->signals);
 	pfw_hub_close(crew->hub);
+	pfw_binding_close(&crew->binding);
 	if (crew->page)
 		munmap(crew->page, crew->page_bytes);
 	free(crew->fds);

@@ -45,6 +45,7 @@ struct pfw_crew {
 	unsigned char *told;  /**< [ranks] it said why it fails */
 	struct pfw_hub *hub; /**< NULL: the lead's */
 	struct pfw_far far;
+	struct pfw_binding binding;
 	struct pfw_member *members;
 	uint32_t n_members, alive;
 	int signals;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +20,6 @@
 
 #define SETTLE_NS (500 * PFW_MS) /* for the others to reach their waits */
 #define LEAVE_NS (1000 * PFW_MS) /* for ranks to end by themselves */
-
-uint32_t pfw_cores(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
-	return (uint32_t)CPU_COUNT(&set);
-}
 
 static void note(struct pfw_crew *crew, const char *text)
 {

@@ -5,6 +5,7 @@
 #ifndef PFW_CORE_LAUNCHER_H
 #define PFW_CORE_LAUNCHER_H
 
+#include "launch/binding.h"
 #include "launch/boot.h"
 
 struct pfw_meeting;
@@ -12,6 +13,7 @@ struct pfw_meeting;
 struct pfw_launch {
 	uint32_t ranks;             /**< of the whole run */
 	uint32_t ranks_per_process; /**< threads of one process; >= 1 */
+	uint32_t threads;           /**< as in struct pfw_binding_wish */
 	int sleeps;                 /**< ranks leave their core as they work */
 	double timeout;             /**< s: as run.timeout */
 	/** Begun: the other hosts' launchers, and which ranks are this one's.
@@ -39,8 +41,5 @@ struct pfw_launch_result {
  */
 int pfw_launch(const struct pfw_launch *how, struct pfw_launch_result *result,
 	       struct pfw_error *err);
-
-/** Cores this process may use. */
-uint32_t pfw_cores(void);
 
 #endif

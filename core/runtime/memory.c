@@ -54,7 +54,8 @@ static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 		.size = sizeof(info),
 		.rank = rank->rank,
 		.dtype = rank->job->cfg->dtype,
-		.threads = 1,
+		.threads = rank->boot->threads,
+		.spin_ns = rank->has_core ? PFW_SPIN_NS : 0,
 	};
 	int rc;
 

@@ -7,13 +7,14 @@
 #define BURSTS 16u
 #define LONG_ENOUGH_NS (20 * PFW_MS) /* on a slow machine */
 
-/* Where ranks share cores, each gets its share of one. */
+/* Where threads share cores, each gets its share of one. */
 static double share(const struct pfw_rank *rank)
 {
 	const struct pfw_place *place = rank->boot->place;
-	double cores = place->cores, ranks = place->n;
+	double cores = place->cores;
+	double threads = (double)place->n * rank->boot->threads;
 
-	return cores < ranks ? cores / ranks : 1;
+	return cores < threads ? cores / threads : 1;
 }
 
 /* Best of some bursts: a neighbour can only take from a peak. */

@@ -22,12 +22,17 @@ static int open_books(struct pfw_rank *rank, struct pfw_error *err)
 static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 {
 	struct pfw_event event = { .type = PFW_EVENT_NOTE };
+	char threads[32] = "";
 
 	if (rank->rank)
 		return 0;
-	snprintf(event.text, sizeof(event.text), "  device     %s %s (%s)",
+	if (rank->boot->threads > 1)
+		snprintf(threads, sizeof(threads), ", %u threads a rank",
+			 rank->boot->threads);
+	snprintf(event.text, sizeof(event.text), "  device     %s %s (%s)%s",
 		 rank->job->cfg->device.plugin->info.name,
-		 pfw_dtype_name(rank->job->cfg->dtype), rank->device.props.path);
+		 pfw_dtype_name(rank->job->cfg->dtype), rank->device.props.path,
+		 threads);
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 
@@ -130,7 +135,8 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		.job = job,
 		.boot = boot,
 		.rank = boot->rank,
-		.has_core = boot->place->cores >= boot->place->n,
+		.has_core = boot->place->cores >=
+			    (uint64_t)boot->place->n * boot->threads,
 	};
 	struct pfw_error err = { 0 };
 	int rc;

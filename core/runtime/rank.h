@@ -67,11 +67,15 @@ struct pfw_rank_chunk {
 	uint32_t n_saved;
 };
 
+/** How long a thread with a core of its own looks for a change before it
+ *  sleeps. */
+#define PFW_SPIN_NS 20000ull
+
 struct pfw_rank {
 	const struct pfw_job *job;
 	struct pfw_boot *boot;
 	uint32_t rank;
-	int has_core;   /**< of its own */
+	int has_core;   /**< of its own, for each thread */
 	int evaluates;  /**< there is a validation split and a wish */
 
 	/* device */

@@ -6,8 +6,6 @@
 
 #include "runtime/rank.h"
 
-#define SPIN_NS 20000ull
-
 static int open_layer(struct pfw_rank *rank, struct pfw_stack *stack,
 		      const struct pfw_choice *choice,
 		      struct pfw_address *self, struct pfw_error *err)
@@ -18,7 +16,7 @@ static int open_layer(struct pfw_rank *rank, struct pfw_stack *stack,
 		.rank = rank->rank,
 		.ranks = rank->boot->ranks,
 		.job = rank->boot->place->job,
-		.spin_ns = rank->has_core ? SPIN_NS : 0,
+		.spin_ns = rank->has_core ? PFW_SPIN_NS : 0,
 		.host = rank->boot->place->host,
 		.address = rank->boot->place->address,
 		.key = rank->boot->place->key,

@@ -243,6 +243,8 @@ static void fill(struct pfw_config *cfg)
 	cfg->pipeline.layout = text_of(pipe, "layout");
 	cfg->pipeline.order_any = !strcmp(text_of(pipe, "order"), "any");
 	cfg->dtype = strcmp(dtype, "bf16") ? PFW_F32 : PFW_BF16;
+	cfg->threads = (uint32_t)pfw_value_int(cfg->groups[PFW_GROUP_DEVICE],
+					       "threads");
 	cfg->data.train = text_of(data, "train");
 	cfg->data.validation_file = text_of(data, "validation_file");
 	cfg->data.tokenizer = text_of(data, "tokenizer");

@@ -81,6 +81,7 @@ struct pfw_config {
 						 NULL: `transport` too */
 	struct pfw_choice device;   /**< .values: the device plugin's options */
 	uint32_t dtype;             /**< PFW_F32 or PFW_BF16 */
+	uint32_t threads;           /**< of a rank; 0: as many as there are cores */
 
 	struct {
 		double lr, min_lr, weight_decay, beta1, beta2, epsilon, clip;

@@ -44,5 +44,5 @@ PKG_CONFIG_SYSROOT_DIR=$root
 PKG_CONFIG_LIBDIR=$lib/pkgconfig
 PIPEFW_EMULATOR="qemu-aarch64-static -L /usr/$triplet"
 export PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR PIPEFW_EMULATOR
-sh "$srcdir/tests/build/variant.sh" aarch64 --host=$triplet --with-openblas=no \
+sh "$srcdir/tests/build/variant.sh" aarch64 --host=$triplet --with-openblas=no --with-hwloc=no \
 	CPPFLAGS="-I$root/usr/include" LDFLAGS="-L$lib -Wl,-rpath,$lib"

@@ -69,5 +69,5 @@ if [ ! -e "$root/whole" ]; then
 fi
 PKG_CONFIG_LIBDIR=$root/lib/pkgconfig
 export PKG_CONFIG_LIBDIR
-sh "$srcdir/tests/build/variant.sh" musl --with-openblas=no CC=musl-gcc \
+sh "$srcdir/tests/build/variant.sh" musl --with-openblas=no --with-hwloc=no CC=musl-gcc \
 	CPPFLAGS="-isystem $root/include" LDFLAGS="-L$root/lib -Wl,-rpath,$root/lib"

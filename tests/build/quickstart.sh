@@ -57,6 +57,7 @@ make_pool() {
 			perftest) thing=ib_write_bw ;;
 			iproute2) thing=rdma ;;
 			*openblas*) thing=openblas ;;
+			*hwloc*) thing=hwloc ;;
 			*[cC][uU]nit*) thing=cunit ;;
 			*) continue ;;
 			esac
@@ -166,6 +167,7 @@ test_manager() {
 	quickstart 0 check
 	calls "$2"
 	calls "$3"
+	calls "$4"
 	says '4 passed, 0 failed'
 	calls_no sudo
 	: >"$tmp/calls"
@@ -175,20 +177,25 @@ test_manager() {
 
 test_managers() {
 	test_manager apt-get 'apt-get install -y --no-install-recommends gcc libc6-dev make autoconf m4 automake libtool pkg-config libconfig-dev libcunit1-dev' \
-		'apt-get install -y --no-install-recommends libopenblas-dev'
+		'apt-get install -y --no-install-recommends libopenblas-dev' \
+		'apt-get install -y --no-install-recommends libhwloc-dev'
 	test_manager dnf 'dnf install -y gcc glibc-devel kernel-headers make autoconf m4 automake libtool pkgconf-pkg-config libconfig-devel CUnit-devel' \
-		'dnf install -y openblas-devel'
+		'dnf install -y openblas-devel' \
+		'dnf install -y hwloc-devel'
 	test_manager zypper 'zypper --non-interactive install gcc glibc-devel linux-glibc-devel make autoconf m4 automake libtool pkg-config libconfig-devel cunit-devel' \
-		'zypper --non-interactive install openblas-devel'
+		'zypper --non-interactive install openblas-devel' \
+		'zypper --non-interactive install hwloc-devel'
 	test_manager pacman 'pacman -S --needed --noconfirm gcc linux-api-headers make autoconf m4 automake libtool pkgconf libconfig cunit' \
-		'pacman -S --needed --noconfirm openblas'
+		'pacman -S --needed --noconfirm openblas' \
+		'pacman -S --needed --noconfirm hwloc'
 	test_manager apk 'apk add gcc musl-dev linux-headers make autoconf m4 automake libtool pkgconf libconfig-dev cunit-dev' \
-		'apk add openblas-dev'
+		'apk add openblas-dev' \
+		'apk add hwloc-dev'
 }
 
 test_rights() {
 	case='nothing missing, no root'
-	machine apt-get user $all $tools openblas cunit
+	machine apt-get user $all $tools openblas hwloc cunit
 	quickstart 0 check
 	calls_no apt-get
 
@@ -228,13 +235,13 @@ test_failures() {
 
 	for where in configure make; do
 		case="$where fails"
-		machine none user $all $tools openblas cunit no-luck-$where
+		machine none user $all $tools openblas hwloc cunit no-luck-$where
 		quickstart 1 check
 		says 'bad luck'
 		says "$where failed"
 	done
 	case='a test fails'
-	machine none user $all $tools openblas cunit no-luck-check
+	machine none user $all $tools openblas hwloc cunit no-luck-check
 	quickstart 2 check
 	says '4 passed, 1 failed'
 
@@ -293,7 +300,7 @@ test_training() {
 
 test_spaces() {
 	case='a path with spaces'
-	machine none user $all $tools openblas cunit
+	machine none user $all $tools openblas hwloc cunit
 	mv "$clone" "$tmp/a clone"
 	clone="$tmp/a clone"
 	quickstart 0 check

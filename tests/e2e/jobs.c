@@ -97,9 +97,9 @@ struct pfw_registry *jobs_registry(const struct jobs *jobs)
 
 void job_case_text(const struct job_case *c, char *buf, size_t len)
 {
-	snprintf(buf, len, "%s %s p=%u v=%u m=%u group=%u threads=%u cores=%u",
+	snprintf(buf, len, "%s %s p=%u v=%u m=%u group=%u per process=%u cores=%u threads=%u",
 		 c->file, c->schedule, c->p, c->v, c->m, c->group,
-		 c->per_process, c->cores);
+		 c->per_process, c->cores, c->threads);
 }
 
 static int load_config(struct jobs *jobs, const struct job_case *c,
@@ -156,6 +156,7 @@ static int launch(const struct job_case *c, struct context *context,
 	struct pfw_launch how = {
 		.ranks = c->p,
 		.ranks_per_process = c->per_process ? c->per_process : 1,
+		.threads = c->threads ? c->threads : 1,
 		.timeout = 30,
 		.rank_main = rank_main,
 		.on_event = on_event,

@@ -22,6 +22,7 @@ struct job_case {
 	uint32_t group;       /**< option of the schedule */
 	uint32_t per_process; /**< ranks that are threads of a process */
 	uint32_t cores;       /**< 0: all there are */
+	uint32_t threads;     /**< of each rank; 0: one */
 };
 
 /** All that may not depend on how the model was spread. */

@@ -208,11 +208,20 @@ static void test_varied(const struct job_case *how)
 		c.file = how->file ? how->file : c.file;
 		c.per_process = how->per_process;
 		c.cores = how->cores;
+		c.threads = how->threads;
 		try_case(&c, 0);
 	}
 }
 
 static void test_threads(void)
+{
+	test_varied(&(struct job_case){ .p = 1, .threads = 2 });
+	test_varied(&(struct job_case){ .p = 2, .threads = 3 });
+	test_varied(&(struct job_case){ .p = 2, .per_process = 2,
+					.threads = 2 });
+}
+
+static void test_ranks_as_threads(void)
 {
 	test_varied(&(struct job_case){ .p = 4, .per_process = 2 });
 	test_varied(&(struct job_case){ .p = 3, .per_process = 3 });
@@ -249,7 +258,8 @@ static const struct unit_test tests[] = {
 	{ "set up", test_open },
 	{ "every schedule, p, v, m", test_schedules },
 	{ "a refusal names what works", test_refusals },
-	{ "ranks as threads", test_threads },
+	{ "several threads a rank", test_threads },
+	{ "ranks as threads", test_ranks_as_threads },
 	{ "four ranks on one core", test_one_core },
 	{ "over a filter", test_filters },
 	{ "clean up", test_close },

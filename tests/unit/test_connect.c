@@ -108,7 +108,7 @@ static int connect_rank(double timeout, struct pfw_error *err)
 			       .programs[0].program = &program };
 	struct pfw_status status = { .phase = PFW_PHASE_STARTING };
 	struct pfw_place place = { .ranks = 2, .n = 2, .cores = 2 };
-	struct pfw_boot boot = { .ops = &boot_ops, .ranks = 2, .place = &place,
+	struct pfw_boot boot = { .ops = &boot_ops, .ranks = 2, .threads = 1, .place = &place,
 				 .status = &status };
 	struct pfw_rank rank = { .job = &job, .boot = &boot };
 	int rc;

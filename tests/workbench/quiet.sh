@@ -65,9 +65,11 @@ watch synthetic interleaved --set 'model.weight_us=[200.0]'
 
 bad=0
 for model in synthetic gpt2; do
-	for schedule in interleaved breadth-first 'zbv --trace'; do
-		[ "${schedule#* }" = "$schedule" ] ||
-			schedule="$schedule $tmp/trace.json"
+	for schedule in interleaved breadth-first 'zbv --trace' \
+		'gpipe --set pipeline.chunks=1 --set device.threads=2'; do
+		case $schedule in
+		*--trace) schedule="$schedule $tmp/trace.json" ;;
+		esac
 		watch $model $schedule
 		echo "$model $schedule: $(sed 1q "$tmp/seen")"
 		[ "$(grep -c "windows $steps calls 0 allocations 0" \
