@@ -100,7 +100,7 @@ void ISA(classifier)(void *queue, void *logits, const int32_t *targets,
 		     uint32_t rows, uint32_t vocab, float scale, double *loss)
 {
 	struct rows c = { logits, targets,
-			  (double *)((struct cpu_queue *)queue)->shared, vocab,
+			  (void *)((struct cpu_queue *)queue)->shared, vocab,
 			  scale };
 	const size_t grain = vocab < GRAIN ? GRAIN / vocab : 1;
 	double total = *loss;

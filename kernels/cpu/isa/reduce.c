@@ -59,7 +59,7 @@ static void some_squares(const void *context, size_t first, size_t end,
 void ISA(sum_squares)(void *queue, const float *x, uint64_t n, double *out)
 {
 	struct squares s = {
-		x, n, (double *)((struct cpu_queue *)queue)->shared
+		x, n, (void *)((struct cpu_queue *)queue)->shared
 	};
 	double total = 0.0;
 

@@ -68,6 +68,7 @@ static void add_ip(struct verbs_address *a, const struct in6_addr *ip)
 static void add_ips(struct verbs_address *a, const struct verbs_rails *rails)
 {
 	struct ifaddrs *all, *i;
+	struct sockaddr_in in;
 	struct in6_addr ip;
 
 	for (uint32_t r = 0; r < rails->n; r++)
@@ -81,7 +82,8 @@ static void add_ips(struct verbs_address *a, const struct verbs_rails *rails)
 		if (!i->ifa_addr || i->ifa_flags & IFF_LOOPBACK ||
 		    i->ifa_addr->sa_family != AF_INET)
 			continue;
-		ip = mapped(((struct sockaddr_in *)i->ifa_addr)->sin_addr);
+		memcpy(&in, i->ifa_addr, sizeof(in));
+		ip = mapped(in.sin_addr);
 		add_ip(a, &ip);
 	}
 	freeifaddrs(all);
