@@ -18,7 +18,8 @@ struct pfw_suite {
 /** NULL: there is none for this kind. */
 const struct pfw_suite *pfw_suite_of(uint32_t kind);
 
-extern const struct pfw_suite pfw_suite_schedule;
+extern const struct pfw_suite pfw_suite_schedule, pfw_suite_transport,
+	pfw_suite_filter;
 
 /** Is it loaded at all?  Asked before any other; the name to load, and what
  *  came of it, are the trial's. */

@@ -6,6 +6,8 @@ const struct pfw_suite *pfw_suite_of(uint32_t kind)
 {
 	static const struct pfw_suite *const suites[] = {
 		&pfw_suite_schedule,
+		&pfw_suite_transport,
+		&pfw_suite_filter,
 	};
 
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)

@@ -44,6 +44,8 @@ holds schedule
 pipefw schedule schedule/pipefw-my-schedule-schedule.so -p 4 -m 8 |
 	grep -q 'idle over ideal 37.5 %' || bad=1
 
+holds transport
+
 # Installed: nothing of the build tree may be needed.
 cd "$build"
 make -s install DESTDIR="$tmp/stage" >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
@@ -56,7 +58,7 @@ PKG_CONFIG_LIBDIR=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/stage
 export PATH LD_LIBRARY_PATH PIPEFW_PLUGIN_DIR PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
 unset PKG_CONFIG_PATH
 cd "$tmp/work"
-rm -r schedule
+rm -r schedule transport
 holds schedule
 ! grep -q "$build" schedule/Makefile || { echo 'it names the build tree'; bad=1; }
 exit $bad

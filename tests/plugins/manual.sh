@@ -113,6 +113,7 @@ asked() {
 	same "conform $1" pipefw-plugin.7
 }
 asked schedule 1f1b
+asked transport shm
 
 # No warning from the formatter, where there is one.
 if command -v groff >/dev/null; then

@@ -31,7 +31,7 @@ static const struct {
 #define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 struct bench {
-	struct subject shm;
+	struct pfw_subject shm;
 	char scratch[64];
 	uint32_t rounds;
 	bool json;

@@ -13,7 +13,7 @@
 #define TRIES 5
 
 /* How much more 32 MiB cost than 4 KiB; < 0: it could not be measured. */
-static double measure(struct subject *shm, struct pfw_error *err)
+static double measure(struct pfw_subject *shm, struct pfw_error *err)
 {
 	struct pingpong p = {
 		.spin_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 20000 : 0,
@@ -34,7 +34,7 @@ static double measure(struct subject *shm, struct pfw_error *err)
 int main(void)
 {
 	struct pfw_registry *registry;
-	struct subject shm;
+	struct pfw_subject shm;
 	struct pfw_error err;
 	double ratio = 3;
 

@@ -28,13 +28,13 @@ double median(double *v, size_t n)
 }
 
 /* In place: the first and the last word are written and read. */
-static int hand_over(const struct subject *s, struct lane *l, uint64_t bytes,
+static int hand_over(const struct pfw_subject *s, struct lane *l, uint64_t bytes,
 		     uint64_t m)
 {
 	struct pfw_message_id id = { .sequence = m };
 	uint64_t *slot;
 	uint32_t i = m % 2;
-	int rc = must_acquire(s, l->tx, i);
+	int rc = pfw_must_acquire(s, l->tx, i);
 
 	if (rc)
 		return rc;
@@ -43,13 +43,13 @@ static int hand_over(const struct subject *s, struct lane *l, uint64_t bytes,
 	return s->ops->send(l->tx, i, bytes, &id, NULL);
 }
 
-static int take(const struct subject *s, struct lane *l, bool copy, uint64_t m)
+static int take(const struct pfw_subject *s, struct lane *l, bool copy, uint64_t m)
 {
 	struct pfw_message_id id;
 	const uint64_t *slot;
 	uint64_t bytes;
 	uint32_t i;
-	int rc = must_recv(s, l->rx, &i, &bytes, &id);
+	int rc = pfw_must_recv(s, l->rx, &i, &bytes, &id);
 
 	if (rc)
 		return rc;
@@ -62,33 +62,33 @@ static int take(const struct subject *s, struct lane *l, bool copy, uint64_t m)
 	return 0;
 }
 
-static int give_back(const struct subject *s, struct lane *l)
+static int give_back(const struct pfw_subject *s, struct lane *l)
 {
 	return s->ops->release(l->rx, l->held, NULL);
 }
 
-static int lanes_open(struct end *e, const struct pfw_address *peer,
+static int lanes_open(struct pfw_end *e, const struct pfw_address *peer,
 		      const struct pingpong *p, struct lane *lanes)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; !rc && i < p->n_sizes; i++) {
 		uint64_t bytes = pfw_align_up(p->bytes[i]);
-		struct pfw_channel_info there = channel_info(0, i, 2, bytes);
-		struct pfw_channel_info back = channel_info(1, i, 2, bytes);
+		struct pfw_channel_info there = pfw_end_channel_info(0, i, 2, bytes);
+		struct pfw_channel_info back = pfw_end_channel_info(1, i, 2, bytes);
 		uint32_t me = e->info.rank;
 
 		lanes[i] = (struct lane){ .room = malloc(bytes) };
 		memset(lanes[i].room, 1, bytes);
-		rc = end_channel(e, &there, peer, me ? &lanes[i].rx : &lanes[i].tx);
+		rc = pfw_end_channel(e, &there, peer, me ? &lanes[i].rx : &lanes[i].tx);
 		if (!rc)
-			rc = end_channel(e, &back, peer,
+			rc = pfw_end_channel(e, &back, peer,
 					 me ? &lanes[i].tx : &lanes[i].rx);
 	}
 	return rc;
 }
 
-static void lanes_close(const struct subject *s, const struct pingpong *p,
+static void lanes_close(const struct pfw_subject *s, const struct pingpong *p,
 			struct lane *lanes)
 {
 	for (uint32_t i = 0; i < p->n_sizes; i++) {
@@ -98,14 +98,14 @@ static void lanes_close(const struct subject *s, const struct pingpong *p,
 	}
 }
 
-static int answer(struct end *e, const struct pfw_address *peer)
+static int answer(struct pfw_end *e, const struct pfw_address *peer)
 {
 	const struct pingpong *p = e->user;
 	struct lane lanes[PINGPONG_SIZES] = { 0 };
 	int rc;
 
 	if (p->pin)
-		use_core(1);
+		pfw_use_core(1);
 	rc = lanes_open(e, peer, p, lanes);
 	for (uint32_t r = 0; !rc && r < p->rounds; r++)
 		for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
@@ -119,12 +119,12 @@ static int answer(struct end *e, const struct pfw_address *peer)
 			}
 	/* The last messages are in their slots until they were taken. */
 	for (uint32_t i = 0; !rc && i < 2 * p->n_sizes; i++)
-		rc = must_acquire(e->subject, lanes[i / 2].tx, i % 2);
+		rc = pfw_must_acquire(e->subject, lanes[i / 2].tx, i % 2);
 	lanes_close(e->subject, p, lanes);
 	return rc;
 }
 
-static int ask(struct end *e, const struct pingpong *p, struct lane *lanes,
+static int ask(struct pfw_end *e, const struct pingpong *p, struct lane *lanes,
 	       uint32_t i, double *half)
 {
 	double *each = malloc(p->times[i] * sizeof(*each));
@@ -146,7 +146,7 @@ static int ask(struct end *e, const struct pingpong *p, struct lane *lanes,
 	return rc;
 }
 
-static int ask_all(struct end *e, struct pingpong *p, struct lane *lanes)
+static int ask_all(struct pfw_end *e, struct pingpong *p, struct lane *lanes)
 {
 	double *half = calloc((size_t)p->n_sizes * p->rounds, sizeof(*half));
 	int rc = 0;
@@ -160,31 +160,31 @@ static int ask_all(struct end *e, struct pingpong *p, struct lane *lanes)
 	return rc;
 }
 
-int pingpong_run(const struct subject *s, struct pingpong *p,
+int pingpong_run(const struct pfw_subject *s, struct pingpong *p,
 		 struct pfw_error *err)
 {
 	struct lane lanes[PINGPONG_SIZES] = { 0 };
-	struct child child;
+	struct pfw_child child;
 	cpu_set_t all;
-	struct end e;
+	struct pfw_end e;
 	int rc;
 
-	rc = end_open(&e, s, 0, 5, p->spin_ns);
+	rc = pfw_end_open(&e, s, 0, 5, p->spin_ns);
 	if (rc)
 		return pfw_error_set(err, -rc, "%s", e.err.text);
 	e.user = p;
-	rc = child_start(&child, &e, p->spin_ns, answer);
+	rc = pfw_child_start(&child, &e, p->spin_ns, answer);
 	sched_getaffinity(0, sizeof(all), &all);
 	if (p->pin)
-		use_core(0);
+		pfw_use_core(0);
 	if (!rc)
 		rc = lanes_open(&e, &child.address, p, lanes);
 	if (!rc)
 		rc = ask_all(&e, p, lanes);
 	lanes_close(s, p, lanes);
 	if (!rc)
-		rc = child_join(&child);
-	end_close(&e);
+		rc = pfw_child_join(&child, NULL);
+	pfw_end_close(&e);
 	sched_setaffinity(0, sizeof(all), &all);
 	return rc ? pfw_error_set(err, -rc, "%s: %s", s->name, strerror(-rc)) : 0;
 }

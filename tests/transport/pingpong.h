@@ -19,7 +19,7 @@ struct pingpong {
 	double half[PINGPONG_SIZES]; /* out: ns, median of rounds' medians */
 };
 
-int pingpong_run(const struct subject *s, struct pingpong *p,
+int pingpong_run(const struct pfw_subject *s, struct pingpong *p,
 		 struct pfw_error *err);
 
 double median(double *v, size_t n);

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 static struct pfw_registry *registry;
-static struct subject shm;
+static struct pfw_subject shm;
 
-static void load(const char *name, const char *options, struct subject *s)
+static void load(const char *name, const char *options, struct pfw_subject *s)
 {
 	struct pfw_error err = { 0 };
 	int rc = subject_load(registry, name, options, &shm, s, &err);
@@ -25,11 +25,11 @@ static void load(const char *name, const char *options, struct subject *s)
 	CU_ASSERT_EQUAL_FATAL(rc, 0);
 }
 
-static int send_one(struct pair *p, uint64_t m, uint32_t slot, uint64_t bytes,
+static int send_one(struct pfw_pair *p, uint64_t m, uint32_t slot, uint64_t bytes,
 		    struct pfw_error *err)
 {
 	const struct pfw_transport_ops *ops = p->end[0].subject->ops;
-	struct pfw_message_id id = id_of(m);
+	struct pfw_message_id id = pfw_id_of(m);
 	int rc = ops->acquire(p->tx, slot, err);
 
 	if (rc)
@@ -39,13 +39,13 @@ static int send_one(struct pair *p, uint64_t m, uint32_t slot, uint64_t bytes,
 }
 
 /* The number of the next message, and its slot given back. */
-static int take_one(struct pair *p, uint64_t *m)
+static int take_one(struct pfw_pair *p, uint64_t *m)
 {
-	const struct subject *s = p->end[0].subject;
+	const struct pfw_subject *s = p->end[0].subject;
 	struct pfw_message_id id;
 	uint64_t bytes;
 	uint32_t slot;
-	int rc = must_recv(s, p->rx, &slot, &bytes, &id);
+	int rc = pfw_must_recv(s, p->rx, &slot, &bytes, &id);
 
 	if (rc)
 		return rc;
@@ -57,15 +57,15 @@ static int take_one(struct pair *p, uint64_t *m)
 static void test_delay(void)
 {
 	struct pfw_transport_props props = { .size = sizeof(props) };
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t start, m;
 
 	load("delay", "latency_us=2000 bandwidth_gbps=0.008", &s);
-	subject_props(&s, &props);
+	pfw_subject_props(&s, &props);
 	CU_ASSERT(props.latency >= 2000000);
 	CU_ASSERT_EQUAL(props.bandwidth, 1000000);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 4, 4096), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 4, 4096), 0);
 	start = pfw_now();
 	for (uint32_t i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(send_one(&p, i, i, 4096, NULL), 0);
@@ -74,7 +74,7 @@ static void test_delay(void)
 		CU_ASSERT_EQUAL(m, i);
 		CU_ASSERT(pfw_now() - start >= 2000000 + (i + 1) * 4096000ull);
 	}
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
@@ -82,28 +82,28 @@ static void test_delay(void)
 static void test_delay_deadline(void)
 {
 	struct pfw_message_id id;
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t bytes;
 	uint32_t slot;
 
 	load("delay", "latency_us=1e9", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 1, 64), 0);
 	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 1, NULL), 0);
 	CU_ASSERT_EQUAL(s.ops->recv(p.rx, &slot, &bytes, &id, NULL), -EAGAIN);
 	CU_ASSERT_EQUAL(s.ops->wait(p.rx, PFW_NONE, pfw_now() + PFW_MS), -ETIMEDOUT);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
 static void test_drop(void)
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t m = 99;
 
 	load("fault", "fault=drop at=2", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 3, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 3, 64), 0);
 	for (uint32_t i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(send_one(&p, i, i, 8, NULL), 0);
 	CU_ASSERT_EQUAL(take_one(&p, &m), 0);
@@ -113,7 +113,7 @@ static void test_drop(void)
 	CU_ASSERT_EQUAL(s.ops->acquire(p.tx, 0, NULL), 0);
 	CU_ASSERT_EQUAL(s.ops->acquire(p.tx, 1, NULL), -EAGAIN);
 	CU_ASSERT_EQUAL(s.ops->wait(p.tx, 1, pfw_now() + PFW_MS), -ETIMEDOUT);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
@@ -121,37 +121,37 @@ static void test_corrupt(void)
 {
 	const unsigned char *at;
 	struct pfw_message_id id;
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t bytes, wrong = 0;
 	uint32_t slot;
 
 	load("fault", "fault=corrupt at=1", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 1, 1, 4096), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 1, 1, 4096), 0);
 	CU_ASSERT_EQUAL(send_one(&p, 7, 0, 4000, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(must_recv(&s, p.rx, &slot, &bytes, &id), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_must_recv(&s, p.rx, &slot, &bytes, &id), 0);
 	CU_ASSERT_EQUAL(bytes, 4000);
 	at = s.ops->slot(p.rx, slot);
 	for (uint64_t i = 0; i < bytes; i++)
 		wrong += at[i] != 7;
 	CU_ASSERT_EQUAL(wrong, 1);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
 static void test_error(void)
 {
 	struct pfw_error err = { 0 };
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 
 	load("fault", "fault=error at=3 rank=1", &s);
 	for (uint32_t from = 0; from < 2; from++) {
-		CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, from, 4, 64), 0);
+		CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, from, 4, 64), 0);
 		for (uint32_t i = 0; i < 4; i++)
 			CU_ASSERT_EQUAL(send_one(&p, i, i, 8, &err),
 					from == 1 && i == 2 ? -EIO : 0);
-		pair_close(&p);
+		pfw_pair_close(&p);
 	}
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "message 3"));
 	subject_free(&s);
@@ -160,20 +160,20 @@ static void test_error(void)
 /* Which of 200 messages fail, as bits. */
 static uint32_t failures(const char *options, unsigned char hit[200])
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t m;
 	uint32_t n = 0;
 
 	load("fault", options, &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 1, 64), 0);
 	for (uint32_t i = 0; i < 200; i++) {
 		hit[i] = send_one(&p, i, 0, 8, NULL) != 0;
 		n += hit[i];
 		if (!hit[i])
 			CU_ASSERT_EQUAL_FATAL(take_one(&p, &m), 0);
 	}
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 	return n;
 }
@@ -195,12 +195,12 @@ static void test_rate(void)
 
 static void test_trigger(void)
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	FILE *f;
 
 	load("fault", "trigger=now", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 3, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 3, 64), 0);
 	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8, NULL), 0);
 	f = fopen("now", "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
@@ -208,34 +208,34 @@ static void test_trigger(void)
 	CU_ASSERT_EQUAL(send_one(&p, 1, 1, 8, NULL), -EIO);
 	unlink("now");
 	CU_ASSERT_EQUAL(send_one(&p, 1, 1, 8, NULL), 0);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
 static void test_stall(void)
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t start;
 
 	load("fault", "fault=stall at=1 stall_ms=3", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 1, 64), 0);
 	start = pfw_now();
 	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8, NULL), 0);
 	CU_ASSERT(pfw_now() - start >= 3 * PFW_MS);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
 static void test_kill(void)
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	int status = 0;
 	pid_t pid;
 
 	load("fault", "fault=kill at=2", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 2, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 2, 64), 0);
 	pid = fork();
 	if (pid == 0) {
 		if (send_one(&p, 0, 0, 8, NULL))
@@ -245,7 +245,7 @@ static void test_kill(void)
 	}
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&s);
 }
 
@@ -264,17 +264,17 @@ static uint32_t lines_with(const char *file, const char *text)
 
 static void test_trace(void)
 {
-	struct subject s;
-	struct pair p;
+	struct pfw_subject s;
+	struct pfw_pair p;
 	uint64_t m;
 
 	load("trace", "file=t events=6", &s);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &s, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 1, 64), 0);
 	for (uint32_t i = 0; i < 5; i++) {
 		CU_ASSERT_EQUAL(send_one(&p, i, 0, 10 + i, NULL), 0);
 		CU_ASSERT_EQUAL(take_one(&p, &m), 0);
 	}
-	pair_close(&p);
+	pfw_pair_close(&p);
 	/* The last six of ten, below the names of the columns. */
 	CU_ASSERT_EQUAL(lines_with("t.0.csv", ","), 7);
 	CU_ASSERT_EQUAL(lines_with("t.0.csv", ",send,0,1,activation,0,14,0,4,"), 1);
@@ -286,13 +286,13 @@ static void test_trace(void)
 
 static void test_trace_cannot_write(void)
 {
-	struct subject s;
-	struct end e;
+	struct pfw_subject s;
+	struct pfw_end e;
 
 	load("trace", "file=no/such/folder/t", &s);
-	CU_ASSERT_EQUAL(end_open(&e, &s, 0, 1, 0), -ENOENT);
+	CU_ASSERT_EQUAL(pfw_end_open(&e, &s, 0, 1, 0), -ENOENT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.err.text, "no/such/folder/t.0.csv"));
-	end_close(&e);
+	pfw_end_close(&e);
 	subject_free(&s);
 }
 
@@ -300,21 +300,21 @@ static void test_trace_cannot_write(void)
 static void test_stack(void)
 {
 	struct pfw_error err = { 0 };
-	struct subject s, top;
-	struct pair p;
+	struct pfw_subject s, top;
+	struct pfw_pair p;
 	uint64_t start, m = 99;
 
 	load("fault", "fault=drop at=1", &s);
 	CU_ASSERT_EQUAL_FATAL(subject_load(registry, "delay", "latency_us=1000", &s,
 					   &top, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &top, 0, 2, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &top, 0, 2, 64), 0);
 	start = pfw_now();
 	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8, NULL), 0);
 	CU_ASSERT_EQUAL(send_one(&p, 1, 1, 8, NULL), 0);
 	CU_ASSERT_EQUAL(take_one(&p, &m), 0);
 	CU_ASSERT_EQUAL(m, 1);
 	CU_ASSERT(pfw_now() - start >= PFW_MS);
-	pair_close(&p);
+	pfw_pair_close(&p);
 	subject_free(&top);
 	subject_free(&s);
 }

@@ -30,10 +30,10 @@
 #endif
 
 static struct pfw_registry *registry;
-static struct subject shm;
+static struct pfw_subject shm;
 
 /* The address blob has the socket's name behind 12 bytes of magic and version. */
-static int call(const struct end *e)
+static int call(const struct pfw_end *e)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	const char *text = (const char *)e->self.bytes + 12;
@@ -69,22 +69,22 @@ static unsigned open_files(void)
 static void test_strangers(void)
 {
 	enum { SILENT = 200 };
-	struct pfw_channel_info info = channel_info(0, 0, 2, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 2, 64);
 	int silent[SILENT], garbage, empty, rc[2] = { -EAGAIN, -EAGAIN };
 	void *channel[2] = { NULL, NULL };
 	char noise[4096];
-	struct end e[2];
+	struct pfw_end e[2];
 	unsigned files;
 
 	memset(noise, 0xa5, sizeof(noise));
 	for (uint32_t r = 0; r < 2; r++)
-		CU_ASSERT_EQUAL_FATAL(end_open(&e[r], &shm, r, 9, 0), 0);
+		CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e[r], &shm, r, 9, 0), 0);
 	garbage = call(&e[1]);
 	empty = call(&e[1]);
 	CU_ASSERT_FATAL(garbage >= 0 && empty >= 0);
 	CU_ASSERT_EQUAL(send(garbage, noise, sizeof(noise), 0), sizeof(noise));
 	CU_ASSERT_EQUAL(send(empty, noise, 0, 0), 0);
-	CU_ASSERT_EQUAL(end_try(&e[1], &info, &e[0].self, &channel[1]), -EAGAIN);
+	CU_ASSERT_EQUAL(pfw_end_try(&e[1], &info, &e[0].self, &channel[1]), -EAGAIN);
 	CU_ASSERT(hung_up(garbage));
 	CU_ASSERT(hung_up(empty));
 	for (int i = 0; i < SILENT; i++)
@@ -93,7 +93,7 @@ static void test_strangers(void)
 	for (int i = 0; i < 20 && (rc[0] == -EAGAIN || rc[1] == -EAGAIN); i++)
 		for (uint32_t r = 0; r < 2; r++)
 			if (rc[r] == -EAGAIN)
-				rc[r] = end_try(&e[r], &info, &e[!r].self,
+				rc[r] = pfw_end_try(&e[r], &info, &e[!r].self,
 						&channel[r]);
 	CU_ASSERT_EQUAL(rc[0], 0);
 	CU_ASSERT_EQUAL(rc[1], 0);
@@ -104,29 +104,29 @@ static void test_strangers(void)
 	close(empty);
 	shm.ops->close_channel(channel[0]);
 	shm.ops->close_channel(channel[1]);
-	end_close(&e[0]);
-	end_close(&e[1]);
+	pfw_end_close(&e[0]);
+	pfw_end_close(&e[1]);
 }
 
 /* Nothing stays open when all is closed. */
 static void test_nothing_left(void)
 {
 	unsigned files = open_files();
-	struct pair p;
+	struct pfw_pair p;
 
-	CU_ASSERT_EQUAL(pair_open(&p, &shm, 0, 3, 64), 0);
-	pair_close(&p);
+	CU_ASSERT_EQUAL(pfw_pair_open(&p, &shm, 0, 3, 64), 0);
+	pfw_pair_close(&p);
 	CU_ASSERT_EQUAL(open_files(), files);
 }
 
 /* The receiver's stage cannot write what the sender's owns: SIGSEGV. */
 static void test_read_only(void)
 {
-	struct pair p;
+	struct pfw_pair p;
 	pid_t pid;
 	int status = 0;
 
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &shm, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &shm, 0, 1, 64), 0);
 	pid = fork();
 	if (pid == 0) {
 		struct rlimit no_core = { 0, 0 };
@@ -138,16 +138,16 @@ static void test_read_only(void)
 	}
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-	pair_close(&p);
+	pfw_pair_close(&p);
 }
 
 /* Both ends see the same bytes: the slot is one place, mapped twice. */
 static void test_in_place(void)
 {
-	struct pair p;
+	struct pfw_pair p;
 	volatile unsigned char *tx, *rx;
 
-	CU_ASSERT_EQUAL_FATAL(pair_open(&p, &shm, 1, 2, 8192), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &shm, 1, 2, 8192), 0);
 	tx = shm.ops->slot(p.tx, 1);
 	rx = shm.ops->slot(p.rx, 1);
 	CU_ASSERT_PTR_NOT_EQUAL(tx, rx);
@@ -155,21 +155,21 @@ static void test_in_place(void)
 	CU_ASSERT_EQUAL(rx[8191], 42);
 	tx[8191] = 43;
 	CU_ASSERT_EQUAL(rx[8191], 43);
-	pair_close(&p);
+	pfw_pair_close(&p);
 }
 
 /* More than there is: a sentence before anything is taken. */
 static void test_too_large(void)
 {
-	struct pfw_channel_info info = channel_info(0, 0, 1, 1ull << 39);
+	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 1, 1ull << 39);
 	void *c = NULL;
-	struct end e;
+	struct pfw_end e;
 
-	CU_ASSERT_EQUAL_FATAL(end_open(&e, &shm, 1, 9, 0), 0);
-	CU_ASSERT_EQUAL(end_try(&e, &info, &e.self, &c), -ENOMEM);
+	CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e, &shm, 1, 9, 0), 0);
+	CU_ASSERT_EQUAL(pfw_end_try(&e, &info, &e.self, &c), -ENOMEM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.err.text, "524288 MiB"));
 	shm.ops->close_channel(c);
-	end_close(&e);
+	pfw_end_close(&e);
 }
 
 /* A large channel is given its memory in pieces: no call takes long, and who
@@ -177,21 +177,21 @@ static void test_too_large(void)
 static void test_pieces(void)
 {
 	const uint64_t bytes = 160ull << 20;
-	struct pfw_channel_info info = channel_info(0, 0, 1, bytes);
+	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 1, bytes);
 	void *c[2] = { NULL, NULL };
-	uint64_t end = pfw_now() + PATIENCE;
+	uint64_t end = pfw_now() + PFW_PATIENCE;
 	unsigned pieces = 0;
-	struct end e[2];
+	struct pfw_end e[2];
 	int rc = -EAGAIN;
 
 	for (uint32_t r = 0; r < 2; r++)
-		CU_ASSERT_EQUAL_FATAL(end_open(&e[r], &shm, r, 9, 0), 0);
-	CU_ASSERT_EQUAL(end_try(&e[0], &info, &e[1].self, &c[0]), -EAGAIN);
+		CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e[r], &shm, r, 9, 0), 0);
+	CU_ASSERT_EQUAL(pfw_end_try(&e[0], &info, &e[1].self, &c[0]), -EAGAIN);
 	while (rc == -EAGAIN && pfw_now() < end)
-		rc = end_try(&e[1], &info, &e[0].self, &c[1]);
+		rc = pfw_end_try(&e[1], &info, &e[0].self, &c[1]);
 	CU_ASSERT_EQUAL_FATAL(rc, 0);
 	do {
-		rc = end_try(&e[0], &info, &e[1].self, &c[0]);
+		rc = pfw_end_try(&e[0], &info, &e[1].self, &c[0]);
 		pieces++;
 	} while (rc == -EAGAIN && pfw_now() < end);
 	CU_ASSERT_EQUAL_FATAL(rc, 0);
@@ -200,51 +200,51 @@ static void test_pieces(void)
 	CU_ASSERT_EQUAL(((volatile char *)shm.ops->slot(c[1], 0))[bytes - 1], 42);
 	for (uint32_t r = 0; r < 2; r++) {
 		shm.ops->close_channel(c[r]);
-		end_close(&e[r]);
+		pfw_end_close(&e[r]);
 	}
 }
 
 static void test_other_host(void)
 {
-	struct pfw_channel_info info = channel_info(0, 0, 1, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 1, 64);
 	struct pfw_transport_info there = {
 		.size = sizeof(there), .rank = 1, .ranks = 2, .job = 9, .host = "there",
 	};
 	struct pfw_address self;
 	void *t, *c = NULL;
-	struct end e;
+	struct pfw_end e;
 
-	CU_ASSERT_EQUAL_FATAL(end_open(&e, &shm, 0, 9, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e, &shm, 0, 9, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(shm.ops->open(NULL, &there, NULL, &t, &self, NULL), 0);
-	CU_ASSERT_EQUAL(end_try(&e, &info, &self, &c), -EINVAL);
+	CU_ASSERT_EQUAL(pfw_end_try(&e, &info, &self, &c), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.err.text, "'there'"));
 	shm.ops->close(t);
-	CU_ASSERT_EQUAL(end_try(&e, &info, &e.self, &c), -EAGAIN);
+	CU_ASSERT_EQUAL(pfw_end_try(&e, &info, &e.self, &c), -EAGAIN);
 	shm.ops->close_channel(c);
-	end_close(&e);
+	pfw_end_close(&e);
 }
 
 /* A rank that is gone before it was reached. */
 static void test_gone_before_open(void)
 {
-	struct pfw_channel_info info = channel_info(0, 0, 1, 64);
-	struct end e[2];
+	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 1, 64);
+	struct pfw_end e[2];
 	void *c = NULL;
 	int rc;
 
 	for (uint32_t r = 0; r < 2; r++)
-		CU_ASSERT_EQUAL_FATAL(end_open(&e[r], &shm, r, 9, 0), 0);
-	CU_ASSERT_EQUAL(end_try(&e[0], &info, &e[1].self, &c), -EAGAIN);
-	end_close(&e[1]);
+		CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e[r], &shm, r, 9, 0), 0);
+	CU_ASSERT_EQUAL(pfw_end_try(&e[0], &info, &e[1].self, &c), -EAGAIN);
+	pfw_end_close(&e[1]);
 	for (int i = 0; i < 10; i++) {
-		rc = end_try(&e[0], &info, &e[1].self, &c);
+		rc = pfw_end_try(&e[0], &info, &e[1].self, &c);
 		if (rc != -EAGAIN)
 			break;
 	}
 	CU_ASSERT(rc < 0 && rc != -EAGAIN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e[0].err.text, "rank 1"));
 	shm.ops->close_channel(c);
-	end_close(&e[0]);
+	pfw_end_close(&e[0]);
 }
 
 #if HAVE_SECCOMP
@@ -271,11 +271,11 @@ static int refuse_pidfd(void)
 }
 #endif
 
-static int hang(struct end *e, const struct pfw_address *peer)
+static int hang(struct pfw_end *e, const struct pfw_address *peer)
 {
-	struct pfw_channel_info info = channel_info(1, 0, 1, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(1, 0, 1, 64);
 	void *c;
-	int rc = end_channel(e, &info, peer, &c);
+	int rc = pfw_end_channel(e, &info, peer, &c);
 
 	while (!rc)
 		pause();
@@ -285,25 +285,25 @@ static int hang(struct end *e, const struct pfw_address *peer)
 /* The socket alone tells of a death; in a process that gives pidfd up. */
 static int outlive(void)
 {
-	struct pfw_channel_info info = channel_info(1, 0, 1, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(1, 0, 1, 64);
 	struct pfw_error err = { 0 };
-	struct child child;
-	struct end e;
+	struct pfw_child child;
+	struct pfw_end e;
 	void *c;
 	int rc;
 
-	if (end_open(&e, &shm, 0, 5, 0) || child_start(&child, &e, 0, hang) ||
-	    end_channel(&e, &info, &child.address, &c) || shm.ops->check(c, &err))
+	if (pfw_end_open(&e, &shm, 0, 5, 0) || pfw_child_start(&child, &e, 0, hang) ||
+	    pfw_end_channel(&e, &info, &child.address, &c) || shm.ops->check(c, &err))
 		return 1;
-	kill(child.pid, SIGKILL);
+	pfw_child_kill(&child);
 	do
-		rc = shm.ops->wait(c, PFW_NONE, pfw_now() + PATIENCE);
+		rc = shm.ops->wait(c, PFW_NONE, pfw_now() + PFW_PATIENCE);
 	while (!rc && !shm.ops->check(c, &err));
 	waitpid(child.pid, NULL, 0);
 	if (rc || !strstr(err.text, "is gone or has closed"))
 		return 2;
 	shm.ops->close_channel(c);
-	end_close(&e);
+	pfw_end_close(&e);
 	return 0;
 }
 
@@ -322,12 +322,12 @@ static void test_without_pidfd(void)
 }
 
 /* A child of the dead rank holds its sockets: only the pidfd tells. */
-static int hang_with_child(struct end *e, const struct pfw_address *peer)
+static int hang_with_child(struct pfw_end *e, const struct pfw_address *peer)
 {
-	struct pfw_channel_info info = channel_info(1, 0, 1, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(1, 0, 1, 64);
 	struct pfw_message_id id = { 0 };
 	void *c;
-	int rc = end_channel(e, &info, peer, &c);
+	int rc = pfw_end_channel(e, &info, peer, &c);
 	pid_t pid;
 
 	if (rc)
@@ -346,13 +346,13 @@ static int hang_with_child(struct end *e, const struct pfw_address *peer)
 
 static void test_sockets_inherited(void)
 {
-	struct pfw_channel_info info = channel_info(1, 0, 1, 64);
+	struct pfw_channel_info info = pfw_end_channel_info(1, 0, 1, 64);
 	int probe = (int)syscall(434, getpid(), 0);
 	struct pfw_message_id id;
-	struct child child;
+	struct pfw_child child;
 	uint64_t bytes;
 	uint32_t slot;
-	struct end e;
+	struct pfw_end e;
 	pid_t heir;
 	void *c;
 
@@ -361,18 +361,18 @@ static void test_sockets_inherited(void)
 		return;
 	}
 	close(probe);
-	CU_ASSERT_EQUAL_FATAL(end_open(&e, &shm, 0, 5, 0), 0);
-	CU_ASSERT_EQUAL_FATAL(child_start(&child, &e, 0, hang_with_child), 0);
-	CU_ASSERT_EQUAL_FATAL(end_channel(&e, &info, &child.address, &c), 0);
-	CU_ASSERT_EQUAL_FATAL(must_recv(&shm, c, &slot, &bytes, &id), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e, &shm, 0, 5, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_child_start(&child, &e, 0, hang_with_child), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_end_channel(&e, &info, &child.address, &c), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_must_recv(&shm, c, &slot, &bytes, &id), 0);
 	memcpy(&heir, shm.ops->slot(c, slot), sizeof(heir));
-	kill(child.pid, SIGKILL);
+	pfw_child_kill(&child);
 	waitpid(child.pid, NULL, 0);
 	CU_ASSERT_EQUAL(shm.ops->check(c, &e.err), -EPIPE);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.err.text, "is gone"));
 	kill(heir, SIGKILL);
 	shm.ops->close_channel(c);
-	end_close(&e);
+	pfw_end_close(&e);
 }
 
 static const struct unit_test tests[] = {

@@ -1,0 +1,270 @@
+#include "conform/ends.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+void pfw_subject_props(const struct pfw_subject *s,
+		       struct pfw_transport_props *out)
+{
+	if (s->below)
+		pfw_subject_props(s->below, out);
+	s->ops->props(s->opt, out);
+}
+
+static int open_layers(struct pfw_end *e, const struct pfw_subject *s)
+{
+	struct pfw_below *layer;
+	int rc;
+
+	if (s->below) {
+		rc = open_layers(e, s->below);
+		if (rc)
+			return rc;
+	}
+	layer = &e->layers[e->n_layers];
+	layer->ops = s->ops;
+	rc = s->ops->open(s->opt, &e->info, s->below ? layer - 1 : NULL,
+			  &layer->transport, &e->self, &e->err);
+	if (rc)
+		return rc;
+	e->n_layers++;
+	e->transport = layer->transport;
+	return 0;
+}
+
+int pfw_end_open_of(struct pfw_end *e, const struct pfw_subject *s,
+		    uint32_t rank, uint32_t ranks, uint64_t job,
+		    uint64_t spin_ns)
+{
+	*e = (struct pfw_end){
+		.subject = s,
+		.info = {
+			.size = sizeof(e->info),
+			.rank = rank,
+			.ranks = ranks,
+			.job = job,
+			.spin_ns = spin_ns,
+			.host = "here",
+		},
+	};
+	return open_layers(e, s);
+}
+
+int pfw_end_open(struct pfw_end *e, const struct pfw_subject *s, uint32_t rank,
+		 uint64_t job, uint64_t spin_ns)
+{
+	return pfw_end_open_of(e, s, rank, 2, job, spin_ns);
+}
+
+void pfw_end_close(struct pfw_end *e)
+{
+	while (e->n_layers) {
+		struct pfw_below *layer = &e->layers[--e->n_layers];
+
+		layer->ops->close(layer->transport);
+	}
+}
+
+struct pfw_channel_info pfw_end_channel_info(uint32_t from, uint32_t kind,
+					     uint32_t n_slots,
+					     uint64_t slot_bytes)
+{
+	return (struct pfw_channel_info){
+		.size = sizeof(struct pfw_channel_info),
+		.from = from,
+		.to = !from,
+		.kind = kind,
+		.n_slots = n_slots,
+		.slot_bytes = slot_bytes,
+		.memory = PFW_MEM_HOST,
+	};
+}
+
+int pfw_end_try(struct pfw_end *e, const struct pfw_channel_info *info,
+		const struct pfw_address *peer, void **channel)
+{
+	struct pfw_channel_info own = *info;
+
+	own.sending = e->info.rank == info->from;
+	return e->subject->ops->open_channel(e->transport, &own, peer, channel,
+					     &e->err);
+}
+
+int pfw_end_channel(struct pfw_end *e, const struct pfw_channel_info *info,
+		    const struct pfw_address *peer, void **channel)
+{
+	uint64_t end = pfw_now() + PFW_PATIENCE;
+	int rc;
+
+	*channel = NULL;
+	do {
+		rc = pfw_end_try(e, info, peer, channel);
+		if (rc == -EAGAIN)
+			sched_yield();
+	} while (rc == -EAGAIN && pfw_now() < end);
+	return rc;
+}
+
+int pfw_pair_open(struct pfw_pair *p, const struct pfw_subject *s,
+		  uint32_t from, uint32_t n_slots, uint64_t slot_bytes)
+{
+	struct pfw_channel_info info = pfw_end_channel_info(
+		from, PFW_CHANNEL_ACTIVATION, n_slots, slot_bytes);
+	struct pfw_end *tx = &p->end[from], *rx = &p->end[!from];
+	uint64_t end = pfw_now() + PFW_PATIENCE;
+	int a = -EAGAIN, b = -EAGAIN, rc;
+
+	p->from = from;
+	p->tx = p->rx = NULL;
+	for (uint32_t r = 0; r < 2; r++) {
+		rc = pfw_end_open(&p->end[r], s, r, 77, 0);
+		if (rc)
+			return rc;
+	}
+	while ((a == -EAGAIN || b == -EAGAIN) && pfw_now() < end) {
+		if (a == -EAGAIN)
+			a = pfw_end_try(tx, &info, &rx->self, &p->tx);
+		if (b == -EAGAIN)
+			b = pfw_end_try(rx, &info, &tx->self, &p->rx);
+	}
+	return a ? a : b;
+}
+
+void pfw_pair_close(struct pfw_pair *p)
+{
+	p->end[0].subject->ops->close_channel(p->tx);
+	p->end[0].subject->ops->close_channel(p->rx);
+	pfw_end_close(&p->end[0]);
+	pfw_end_close(&p->end[1]);
+}
+
+int pfw_must_acquire(const struct pfw_subject *s, void *channel, uint32_t slot)
+{
+	uint64_t end = pfw_now() + PFW_PATIENCE;
+	int rc;
+
+	while ((rc = s->ops->acquire(channel, slot, NULL)) == -EAGAIN) {
+		rc = s->ops->wait(channel, slot, end);
+		if (rc)
+			return rc;
+	}
+	return rc;
+}
+
+int pfw_must_recv(const struct pfw_subject *s, void *channel, uint32_t *slot,
+		  uint64_t *bytes, struct pfw_message_id *id)
+{
+	uint64_t end = pfw_now() + PFW_PATIENCE;
+	int rc;
+
+	while ((rc = s->ops->recv(channel, slot, bytes, id, NULL)) == -EAGAIN) {
+		rc = s->ops->wait(channel, PFW_NONE, end);
+		if (rc)
+			return rc;
+	}
+	return rc;
+}
+
+struct pfw_message_id pfw_id_of(uint64_t m)
+{
+	return (struct pfw_message_id){
+		.sequence = m,
+		.step = m / 3 + (1ull << 40),
+		.stage = (uint32_t)m * 7,
+		.microbatch = (uint32_t)m ^ 0xa5a5a5a5u,
+		.kind = PFW_CHANNEL_ACTIVATION,
+		.program = ~(uint32_t)m,
+	};
+}
+
+bool pfw_id_is(const struct pfw_message_id *id, uint64_t m)
+{
+	struct pfw_message_id want = pfw_id_of(m);
+
+	return !memcmp(id, &want, sizeof(want));
+}
+
+void pfw_use_core(int n)
+{
+	cpu_set_t all, one;
+
+	CPU_ZERO(&one);
+	sched_getaffinity(0, sizeof(all), &all);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && n-- == 0)
+			CPU_SET(i, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* The life of a child: its address first, at the end what came of it. */
+static int child_main(int fd, const struct pfw_end *parent, uint64_t spin_ns,
+		      int (*run)(struct pfw_end *, const struct pfw_address *))
+{
+	struct pfw_end self;
+	int rc, told;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rc = pfw_end_open(&self, parent->subject, 1, parent->info.job, spin_ns);
+	told = !rc && write(fd, &self.self, sizeof(self.self)) ==
+			      sizeof(self.self);
+	self.user = parent->user;
+	if (told)
+		rc = run(&self, &parent->self);
+	if (told && rc) {
+		self.err.code = -rc;
+		if (write(fd, &self.err, sizeof(self.err)) < 0)
+			return 1;
+	}
+	pfw_end_close(&self);
+	return rc || !told;
+}
+
+int pfw_child_start(struct pfw_child *c, const struct pfw_end *parent,
+		    uint64_t spin_ns,
+		    int (*run)(struct pfw_end *self,
+			       const struct pfw_address *parent))
+{
+	int fd[2];
+	ssize_t n;
+
+	if (pipe(fd))
+		return -errno;
+	c->pid = fork();
+	if (c->pid == 0) {
+		close(fd[0]);
+		_exit(child_main(fd[1], parent, spin_ns, run));
+	}
+	close(fd[1]);
+	c->fd = fd[0];
+	n = c->pid < 0 ? 0 : read(fd[0], &c->address, sizeof(c->address));
+	return n == sizeof(c->address) ? 0 : -EIO;
+}
+
+int pfw_child_join(struct pfw_child *c, struct pfw_error *err)
+{
+	struct pfw_error said = { .code = EIO };
+	int status;
+	ssize_t n = read(c->fd, &said, sizeof(said));
+
+	close(c->fd);
+	if (waitpid(c->pid, &status, 0) != c->pid)
+		return -ECHILD;
+	if (!status)
+		return 0;
+	if (n == sizeof(said))
+		return pfw_error_set(err, said.code, "%s", said.text);
+	return pfw_error_set(err, EIO, "rank 1 died");
+}
+
+void pfw_child_kill(struct pfw_child *c)
+{
+	kill(c->pid, SIGKILL);
+	close(c->fd);
+}
