@@ -15,7 +15,7 @@
 #include "plugin/registry.h"
 
 static const char help[] =
-	"usage: pipefw new schedule|transport NAME DIR\n\n"
+	"usage: pipefw new schedule|transport|stage NAME DIR\n\n"
 	"Writes a small project into the new folder DIR: a plugin called NAME that\n"
 	"works, with a Makefile that builds it outside of pipefw's tree, and a\n"
 	"README.  NAME is of a-z, 0-9 and -.\n";
@@ -155,13 +155,13 @@ static int write_project(struct project *p, struct pfw_error *err)
 
 static int check_kind(const char *kind)
 {
-	static const char *const kinds[] = { "schedule", "transport" };
+	static const char *const kinds[] = { "schedule", "transport", "stage" };
 
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		if (!strcmp(kind, kinds[i]))
 			return 0;
 	return pfw_text_unknown("new", *kind == '-' ? "option" : "kind", kind,
-				kinds, 2);
+				kinds, 3);
 }
 
 /* Ends of "a/b/" are no part of a name. */

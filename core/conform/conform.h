@@ -19,7 +19,7 @@ struct pfw_suite {
 const struct pfw_suite *pfw_suite_of(uint32_t kind);
 
 extern const struct pfw_suite pfw_suite_schedule, pfw_suite_transport,
-	pfw_suite_filter;
+	pfw_suite_filter, pfw_suite_stage;
 
 /** Is it loaded at all?  Asked before any other; the name to load, and what
  *  came of it, are the trial's. */

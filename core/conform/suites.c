@@ -8,6 +8,7 @@ const struct pfw_suite *pfw_suite_of(uint32_t kind)
 		&pfw_suite_schedule,
 		&pfw_suite_transport,
 		&pfw_suite_filter,
+		&pfw_suite_stage,
 	};
 
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)

@@ -23,7 +23,7 @@ refuses 2 '^usage: pipefw new'
 refuses 2 '^usage: pipefw new' schedule mine
 refuses 2 'unknown kind "scedule"; did you mean "schedule"' scedule mine a
 refuses 2 'is no name of a schedule' schedule Mine a
-refuses 2 'is no name of a schedule' schedule ../mine a
+refuses 2 'is no name of a stage' stage ../mine a
 refuses 2 'is no name of a schedule' schedule '' a
 refuses 2 'there is there already' schedule mine there/
 refuses 2 'cannot be made: No such file' schedule mine none/a
@@ -45,6 +45,20 @@ pipefw schedule schedule/pipefw-my-schedule-schedule.so -p 4 -m 8 |
 	grep -q 'idle over ideal 37.5 %' || bad=1
 
 holds transport
+holds stage
+
+# All three train together.
+head -c 20000 /dev/zero | tr '\0' 'abcdefgh' >text
+cat >a.cfg <<END
+run = { steps = 2; };
+model = { stage = "$PWD/stage/pipefw-my-stage-stage.so"; layers = 2; hidden = 16; context = 8; };
+pipeline = { ranks = 2; microbatches = 4; microbatch_size = 1;
+	schedule = "$PWD/schedule/pipefw-my-schedule-schedule.so"; };
+transport = { name = "$PWD/transport/pipefw-my-transport-transport.so"; };
+data = { train = "text"; };
+END
+pipefw run a.cfg --out out >"$tmp/said" 2>&1 || { cat "$tmp/said"; bad=1; }
+grep -q 'step.*2/2' "$tmp/said" || { cat "$tmp/said"; bad=1; }
 
 # Installed: nothing of the build tree may be needed.
 cd "$build"
@@ -58,7 +72,8 @@ PKG_CONFIG_LIBDIR=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$tmp/stage
 export PATH LD_LIBRARY_PATH PIPEFW_PLUGIN_DIR PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
 unset PKG_CONFIG_PATH
 cd "$tmp/work"
-rm -r schedule transport
+rm -r schedule transport stage
 holds schedule
+holds stage
 ! grep -q "$build" schedule/Makefile || { echo 'it names the build tree'; bad=1; }
 exit $bad

@@ -23,7 +23,7 @@ static int fail(const char *what, const struct pfw_error *err)
 	return 1;
 }
 
-static int save_weights(const struct rig *r, const char *dir,
+static int save_weights(const struct pfw_rig *r, const char *dir,
 			struct pfw_error *err)
 {
 	const struct pfw_model *m = r->model;
@@ -42,7 +42,7 @@ static int save_weights(const struct rig *r, const char *dir,
 	return rc ? rc : closed;
 }
 
-static int save(const struct rig *r, const char *dir, struct pfw_error *err)
+static int save(const struct pfw_rig *r, const char *dir, struct pfw_error *err)
 {
 	const struct pfw_train_state state = { .seed = 1 };
 	int rc = pfw_checkpoint_create(dir, r->model, &state, "byte", NULL,
@@ -55,7 +55,7 @@ static int save(const struct rig *r, const char *dir, struct pfw_error *err)
 	return rc;
 }
 
-static int load(struct rig *r, const char *dir, struct pfw_error *err)
+static int load(struct pfw_rig *r, const char *dir, struct pfw_error *err)
 {
 	struct pfw_checkpoint_reader *reader;
 	int rc = pfw_checkpoint_open_reader(dir, r->model, NULL, &reader, err);
@@ -103,7 +103,7 @@ static int read_config(const char *dir, const struct pfw_loaded *gpt2,
 }
 
 /* Adds up the uses of each parameter, in the gradients of its first. */
-static void sum_uses(const struct rig *r)
+static void sum_uses(const struct pfw_rig *r)
 {
 	const struct pfw_model *m = r->model;
 
@@ -151,7 +151,7 @@ static void free_table(struct table *t)
 	free(t->names);
 }
 
-static int write_file(const char *path, const struct rig *r, float loss,
+static int write_file(const char *path, const struct pfw_rig *r, float loss,
 		      struct pfw_error *err)
 {
 	const struct pfw_model *m = r->model;
@@ -198,23 +198,23 @@ static int32_t *read_tokens(const char *path, uint32_t n)
 	return tokens;
 }
 
-static int make_new(const struct pfw_loaded *gpt2, const struct subject *on,
+static int make_new(const struct pfw_loaded *gpt2, const struct pfw_rig_device *on,
 		    int argc, char **argv)
 {
 	struct rig_setup setup = { .batch = 1, .seq = 1 };
 	struct pfw_error err = { 0 };
-	struct rig r;
+	struct pfw_rig r;
 	int rc;
 
 	for (int i = 1; i < argc && i < 6; i++)
 		setup.options[i - 1] = argv[i];
 	rig_open(&r, gpt2, on, &setup);
 	rc = save(&r, argv[0], &err);
-	rig_close(&r);
+	pfw_rig_close(&r);
 	return rc ? fail(argv[0], &err) : 0;
 }
 
-static int make_grads(const struct pfw_loaded *gpt2, const struct subject *on,
+static int make_grads(const struct pfw_loaded *gpt2, const struct pfw_rig_device *on,
 		      char **argv)
 {
 	struct rig_setup setup = {
@@ -224,7 +224,7 @@ static int make_grads(const struct pfw_loaded *gpt2, const struct subject *on,
 	int32_t *tokens = read_tokens(argv[1], 2 * n);
 	struct options options = { .n = 0 };
 	struct pfw_error err = { 0 };
-	struct rig r;
+	struct pfw_rig r;
 	double loss;
 	int rc;
 
@@ -238,11 +238,11 @@ static int make_grads(const struct pfw_loaded *gpt2, const struct subject *on,
 	rig_open(&r, gpt2, on, &setup);
 	rc = load(&r, argv[0], &err);
 	if (!rc) {
-		loss = rig_train(&r, tokens, tokens + n, 1, RIG_BACKWARD) / n;
+		loss = pfw_rig_train(&r, tokens, tokens + n, 1, PFW_RIG_BACKWARD) / n;
 		sum_uses(&r);
 		rc = write_file(argv[4], &r, (float)loss, &err);
 	}
-	rig_close(&r);
+	pfw_rig_close(&r);
 	free(tokens);
 	return rc ? fail(argv[0], &err) : 0;
 }
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 {
 	struct pfw_registry *registry;
 	const struct pfw_loaded *gpt2;
-	struct subject subjects[MAX_SUBJECTS], *on;
+	struct pfw_rig_device subjects[MAX_SUBJECTS], *on;
 	struct pfw_error err = { 0 };
 	uint32_t n;
 	int rc = 2;

@@ -114,6 +114,7 @@ asked() {
 }
 asked schedule 1f1b
 asked transport shm
+asked stage gpt2
 
 # No warning from the formatter, where there is one.
 if command -v groff >/dev/null; then

@@ -171,18 +171,18 @@ static const struct pfw_kernels timed = {
 	.classifier = timed_classifier,
 };
 
-static void profile_steps(struct rig *r, uint32_t steps)
+static void profile_steps(struct pfw_rig *r, uint32_t steps)
 {
 	const uint32_t n = r->model->shape.batch * r->model->shape.seq;
 	int32_t *tokens = malloc(2 * n * sizeof(*tokens));
 
 	if (!tokens)
 		abort();
-	rig_tokens(tokens, 2 * n, r->model->vocab, 1);
+	pfw_rig_tokens(tokens, 2 * n, r->model->vocab, 1);
 	for (uint32_t i = 0; i < steps; i++) {
 		for (uint32_t k = 0; k < n_lines; k++)
 			lines[k].calls = 0, lines[k].ns = 0;
-		rig_train(r, tokens, tokens + n, 1, RIG_BACKWARD);
+		pfw_rig_train(r, tokens, tokens + n, 1, PFW_RIG_BACKWARD);
 		for (uint32_t k = 0; k < n_lines; k++)
 			if (lines[k].ns < lines[k].best)
 				lines[k].best = lines[k].ns;
@@ -219,9 +219,9 @@ int main(int argc, char **argv)
 	struct rig_setup setup = { .stages = 1 };
 	struct pfw_registry *registry;
 	const struct pfw_loaded *gpt2;
-	struct subject subjects[MAX_SUBJECTS], *cpu = &subjects[1];
+	struct pfw_rig_device subjects[MAX_SUBJECTS], *cpu = &subjects[1];
 	struct pfw_error err;
-	struct rig r;
+	struct pfw_rig r;
 
 	for (int i = 1; i < argc && i < 8; i++)
 		v[i - 1] = (uint32_t)strtoul(argv[i], NULL, 10);
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 	rig_open(&r, gpt2, cpu, &setup);
 	profile_steps(&r, v[6]);
 	print_lines(v[0] * v[1]);
-	rig_close(&r);
+	pfw_rig_close(&r);
 	subjects_close(subjects, MAX_SUBJECTS);
 	pfw_registry_close(registry);
 	return 0;

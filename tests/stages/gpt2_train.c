@@ -23,7 +23,7 @@
 #define MODEL { "layers=2", "heads=2", "hidden=16", "context=7", "vocab=13" }
 
 static struct pfw_registry *registry;
-static struct subject subjects[MAX_SUBJECTS];
+static struct pfw_rig_device subjects[MAX_SUBJECTS];
 static uint32_t n_subjects;
 static const struct pfw_loaded *gpt2;
 static int32_t tokens[TOKENS], targets[TOKENS];
@@ -36,8 +36,8 @@ static void open_all(void)
 	CU_ASSERT_EQUAL_FATAL(pfw_registry_get(registry, PFW_KIND_STAGE, "gpt2",
 					       &gpt2, &err), 0);
 	n_subjects = subjects_open(registry, 2, subjects);
-	rig_tokens(tokens, TOKENS, VOCAB, 1);
-	rig_tokens(targets, TOKENS, VOCAB, 2);
+	pfw_rig_tokens(tokens, TOKENS, VOCAB, 1);
+	pfw_rig_tokens(targets, TOKENS, VOCAB, 2);
 }
 
 static void close_all(void)
@@ -53,7 +53,7 @@ struct mirror {
 	const double *blocks[LAYERS][12];
 };
 
-static void mirror_open(struct mirror *w, const struct rig *rig)
+static void mirror_open(struct mirror *w, const struct pfw_rig *rig)
 {
 	const struct pfw_model *m = rig->model;
 	uint32_t at = 2;
@@ -74,7 +74,7 @@ static void mirror_open(struct mirror *w, const struct rig *rig)
 		.lnf_bias = w->values[at + 1] };
 }
 
-static void mirror_close(struct mirror *w, const struct rig *rig)
+static void mirror_close(struct mirror *w, const struct pfw_rig *rig)
 {
 	for (uint32_t i = 0; i < rig->model->n_params; i++)
 		free(w->values[i]);
@@ -109,7 +109,7 @@ static double slope(const struct mirror *w, double *value)
 }
 
 /* The gradient of a parameter's element, all its uses together. */
-static double grad_of(const struct rig *r, uint32_t param, uint64_t element)
+static double grad_of(const struct pfw_rig *r, uint32_t param, uint64_t element)
 {
 	double sum = 0;
 
@@ -120,7 +120,7 @@ static double grad_of(const struct rig *r, uint32_t param, uint64_t element)
 }
 
 /* Largest difference over largest gradient, of elements spread over it. */
-static double grad_error(const struct rig *r, struct mirror *w, uint32_t param)
+static double grad_error(const struct pfw_rig *r, struct mirror *w, uint32_t param)
 {
 	const uint64_t n = r->model->params[param].elements;
 	const uint64_t stride = n > 40 ? n / 37 : 1;
@@ -135,18 +135,18 @@ static double grad_error(const struct rig *r, struct mirror *w, uint32_t param)
 	return worst / most;
 }
 
-static void check_gradients(const struct subject *on, int how)
+static void check_gradients(const struct pfw_rig_device *on, int how)
 {
 	const struct rig_setup setup = { .options = MODEL, .batch = BATCH,
 					 .seq = SEQ, .split = how };
 	const double bound = on->dtype == PFW_BF16 ? 3e-2 : 1e-5;
 	struct mirror w;
-	struct rig r;
+	struct pfw_rig r;
 	double loss;
 
 	rig_open(&r, gpt2, on, &setup);
 	mirror_open(&w, &r);
-	loss = rig_train(&r, tokens, targets, MICRO, how);
+	loss = pfw_rig_train(&r, tokens, targets, MICRO, how);
 	CU_ASSERT_DOUBLE_EQUAL(loss, mirror_loss(&w),
 			       bound * loss);
 	for (uint32_t p = 0; p < r.model->n_params; p++) {
@@ -158,26 +158,26 @@ static void check_gradients(const struct subject *on, int how)
 		CU_ASSERT_TRUE(error < bound);
 	}
 	mirror_close(&w, &r);
-	rig_close(&r);
+	pfw_rig_close(&r);
 }
 
 static void test_gradients(void)
 {
 	for (uint32_t i = 0; i < n_subjects; i++)
-		check_gradients(&subjects[i], RIG_BACKWARD);
+		check_gradients(&subjects[i], PFW_RIG_BACKWARD);
 }
 
 /* The setups must give the same bits of loss and gradients. */
-static void same_bits(const struct subject *on, const struct rig_setup *a,
+static void same_bits(const struct pfw_rig_device *on, const struct rig_setup *a,
 		      int how_a, const struct rig_setup *b, int how_b)
 {
-	struct rig x, y;
+	struct pfw_rig x, y;
 	double loss;
 
 	rig_open(&x, gpt2, on, a);
 	rig_open(&y, gpt2, on, b);
-	loss = rig_train(&x, tokens, targets, MICRO, how_a);
-	CU_ASSERT_EQUAL(loss, rig_train(&y, tokens, targets, MICRO, how_b));
+	loss = pfw_rig_train(&x, tokens, targets, MICRO, how_a);
+	CU_ASSERT_EQUAL(loss, pfw_rig_train(&y, tokens, targets, MICRO, how_b));
 	for (uint32_t u = 0; u < x.model->n_uses; u++) {
 		uint32_t p = x.model->uses[u].param;
 		int differ = memcmp(x.grads[u], y.grads[u], sizeof(float) *
@@ -188,8 +188,8 @@ static void same_bits(const struct subject *on, const struct rig_setup *a,
 			       x.model->params[p].info.name);
 		CU_ASSERT_EQUAL(differ, 0);
 	}
-	rig_close(&y);
-	rig_close(&x);
+	pfw_rig_close(&y);
+	pfw_rig_close(&x);
 }
 
 static void test_split(void)
@@ -200,10 +200,10 @@ static void test_split(void)
 
 	split.split = 1;
 	for (uint32_t i = 0; i < n_subjects; i++) {
-		same_bits(&subjects[i], &whole, RIG_BACKWARD, &split,
-			  RIG_APART);
-		same_bits(&subjects[i], &whole, RIG_BACKWARD, &split,
-			  RIG_BACKWARD);
+		same_bits(&subjects[i], &whole, PFW_RIG_BACKWARD, &split,
+			  PFW_RIG_APART);
+		same_bits(&subjects[i], &whole, PFW_RIG_BACKWARD, &split,
+			  PFW_RIG_BACKWARD);
 	}
 }
 
@@ -223,28 +223,28 @@ static void test_cuts(void)
 
 			cut.layout = layouts[k];
 			cut.stages = stages[k];
-			same_bits(&subjects[i], &one, RIG_BACKWARD, &cut,
-				  RIG_BACKWARD);
+			same_bits(&subjects[i], &one, PFW_RIG_BACKWARD, &cut,
+				  PFW_RIG_BACKWARD);
 			cut.split = 1;
-			same_bits(&subjects[i], &one, RIG_BACKWARD, &cut,
-				  RIG_APART);
+			same_bits(&subjects[i], &one, PFW_RIG_BACKWARD, &cut,
+				  PFW_RIG_APART);
 		}
 	}
 }
 
 /* Evaluation: the training loss to the bit, on any cut. */
-static void check_evaluation(const struct subject *on, uint32_t stages,
+static void check_evaluation(const struct pfw_rig_device *on, uint32_t stages,
 			     const char *layout)
 {
 	const struct rig_setup setup = { .options = MODEL, .batch = BATCH,
 					 .seq = SEQ, .stages = stages,
 					 .layout = layout };
-	struct rig r;
+	struct pfw_rig r;
 
 	rig_open(&r, gpt2, on, &setup);
-	CU_ASSERT_EQUAL(rig_train(&r, tokens, targets, 1, RIG_BACKWARD),
-			rig_evaluate(&r, tokens, targets, NULL));
-	rig_close(&r);
+	CU_ASSERT_EQUAL(pfw_rig_train(&r, tokens, targets, 1, PFW_RIG_BACKWARD),
+			pfw_rig_evaluate(&r, tokens, targets, NULL));
+	pfw_rig_close(&r);
 }
 
 static void test_evaluation(void)
@@ -257,16 +257,16 @@ static void test_evaluation(void)
 }
 
 /* Logits are those of the loss, and no token sees what comes after it. */
-static void check_logits(const struct subject *on)
+static void check_logits(const struct pfw_rig_device *on)
 {
 	const double bound = on->dtype == PFW_BF16 ? 3e-2 : 1e-5;
 	struct rig_setup setup = { .options = MODEL, .batch = 1, .seq = SEQ };
 	float logits[SEQ][VOCAB], shorter[SEQ][VOCAB];
 	double loss = 0;
-	struct rig r;
+	struct pfw_rig r;
 
 	rig_open(&r, gpt2, on, &setup);
-	rig_evaluate(&r, tokens, NULL, logits[0]);
+	pfw_rig_evaluate(&r, tokens, NULL, logits[0]);
 	for (uint32_t t = 0; t < SEQ; t++) {
 		double total = 0;
 
@@ -274,17 +274,17 @@ static void check_logits(const struct subject *on)
 			total += exp((double)logits[t][v]);
 		loss += log(total) - (double)logits[t][targets[t]];
 	}
-	CU_ASSERT_DOUBLE_EQUAL(loss, rig_evaluate(&r, tokens, targets, NULL),
+	CU_ASSERT_DOUBLE_EQUAL(loss, pfw_rig_evaluate(&r, tokens, targets, NULL),
 			       bound);
-	rig_close(&r);
+	pfw_rig_close(&r);
 	for (setup.seq = 1; setup.seq < SEQ; setup.seq++) {
 		rig_open(&r, gpt2, on, &setup);
-		rig_evaluate(&r, tokens, NULL, shorter[0]);
+		pfw_rig_evaluate(&r, tokens, NULL, shorter[0]);
 		for (uint32_t v = 0; v < setup.seq * VOCAB; v++)
 			CU_ASSERT_DOUBLE_EQUAL((double)(&logits[0][0])[v],
 					       (double)(&shorter[0][0])[v],
 					       bound);
-		rig_close(&r);
+		pfw_rig_close(&r);
 	}
 }
 
@@ -295,7 +295,7 @@ static void test_logits(void)
 }
 
 /* The same numbers but for the order of sums. */
-static void close_to(const struct rig *x, const struct rig *y)
+static void close_to(const struct pfw_rig *x, const struct pfw_rig *y)
 {
 	for (uint32_t u = 0; u < x->model->n_uses; u++) {
 		uint32_t p = x->model->uses[u].param;
@@ -315,24 +315,24 @@ static void test_chunked_head(void)
 	struct pfw_registry *other;
 	const struct pfw_loaded *small;
 	int32_t in[250], out[250];
-	struct rig x, y;
+	struct pfw_rig x, y;
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/tests/stages/.libs", dir ? dir : ".");
 	CU_ASSERT_EQUAL_FATAL(pfw_registry_open(path, &other, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(pfw_registry_get(other, PFW_KIND_STAGE, "gpt2",
 					       &small, NULL), 0);
-	rig_tokens(in, 250, VOCAB, 3);
-	rig_tokens(out, 250, VOCAB, 4);
+	pfw_rig_tokens(in, 250, VOCAB, 3);
+	pfw_rig_tokens(out, 250, VOCAB, 4);
 	rig_open(&x, gpt2, subjects, &setup);
 	rig_open(&y, small, subjects, &setup);
-	CU_ASSERT_EQUAL(rig_train(&x, in, out, 1, RIG_BACKWARD),
-			rig_train(&y, in, out, 1, RIG_BACKWARD));
+	CU_ASSERT_EQUAL(pfw_rig_train(&x, in, out, 1, PFW_RIG_BACKWARD),
+			pfw_rig_train(&y, in, out, 1, PFW_RIG_BACKWARD));
 	close_to(&x, &y);
-	CU_ASSERT_EQUAL(rig_evaluate(&x, in, out, NULL),
-			rig_evaluate(&y, in, out, NULL));
-	rig_close(&y);
-	rig_close(&x);
+	CU_ASSERT_EQUAL(pfw_rig_evaluate(&x, in, out, NULL),
+			pfw_rig_evaluate(&y, in, out, NULL));
+	pfw_rig_close(&y);
+	pfw_rig_close(&x);
 	pfw_registry_close(other);
 }
 
