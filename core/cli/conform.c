@@ -11,7 +11,8 @@
 #include "settings/config.h"
 
 static const char help[] =
-	"usage: pipefw conform [--json] [--set OPTION=VALUE]... PLUGIN\n\n"
+	"usage: pipefw conform [--json] [--check NAME] [--set OPTION=VALUE]... "
+	"PLUGIN\n\n"
 	"Asks of a plugin what its header promises, each check in a process of its\n"
 	"own: a schedule, a transport, a filter (on the first transport that can\n"
 	"run here) or a stage.  PLUGIN is a path with a slash, a name, or\n"
@@ -19,12 +20,14 @@ static const char help[] =
 	"  --json    one JSON object a check: plugin, kind, check, result (holds,\n"
 	"            refused, skipped, died or hung), found, contract, advice,\n"
 	"            seconds\n"
+	"  --check   that check alone\n"
 	"  --set     an option of the plugin\n";
 
 struct job {
 	struct pfw_loading loading;
 	int json;
 	const char *word;
+	const char *only; /* the name of a check; NULL: all */
 	size_t counts[PFW_CHECK_HUNG + 1];
 	size_t not_asked;
 };
@@ -134,13 +137,32 @@ static void print_counts(const struct job *job)
 	putchar('\n');
 }
 
+#define MOST_CHECKS 64u
+
+static int check_only(const struct job *job, const struct pfw_suite *suite)
+{
+	const char *words[MOST_CHECKS];
+	size_t n = 0;
+
+	for (size_t i = 0; job->only && i < suite->n; i++) {
+		if (!strcmp(suite->checks[i]->name, job->only))
+			return 0;
+		if (n < MOST_CHECKS)
+			words[n++] = suite->checks[i]->name;
+	}
+	return job->only ? pfw_text_unknown("conform", "check", job->only, words,
+					    n) : 0;
+}
+
 static int run_suite(struct job *job, const struct pfw_suite *suite)
 {
 	struct pfw_trial *t = &job->loading.trial;
 	struct pfw_values *values;
 	struct pfw_error err = { 0 };
-	int status = 0;
+	int status = check_only(job, suite);
 
+	if (status)
+		return status;
 	if (pfw_values_from_texts(t->plugin->info.options,
 				  t->plugin->info.n_options,
 				  t->plugin->info.name, t->sets, t->n_sets,
@@ -154,6 +176,8 @@ static int run_suite(struct job *job, const struct pfw_suite *suite)
 			job->not_asked = suite->n - i;
 			break;
 		}
+		if (job->only && strcmp(suite->checks[i]->name, job->only) != 0)
+			continue;
 		status = run_one(job, suite->checks[i], 0);
 	}
 	pfw_values_free(values);
@@ -250,18 +274,21 @@ static int conform_word(struct job *job)
 
 static int parse(struct job *job, int argc, char **argv)
 {
-	static const char *const options[] = { "--json", "--set", "--help" };
+	static const char *const options[] = { "--json", "--check", "--set",
+					       "--help" };
 	struct pfw_trial *t = &job->loading.trial;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			job->json = 1;
+		else if (!strcmp(argv[i], "--check") && i + 1 < argc)
+			job->only = argv[++i];
 		else if (!strcmp(argv[i], "--set") && i + 1 < argc &&
 			 t->n_sets < PFW_TRIAL_MAX_SETS)
 			t->sets[t->n_sets++] = argv[++i];
 		else if (*argv[i] == '-')
 			return pfw_text_unknown("conform", "option", argv[i],
-						options, 3);
+						options, 4);
 		else if (!job->word)
 			job->word = argv[i];
 		else

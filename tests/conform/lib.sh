@@ -19,7 +19,7 @@ every() {
 # that check with these words.
 refused() {
 	status=0
-	pipefw conform --json --set "how=$2" \
+	pipefw conform --json --check "$3" --set "how=$2" \
 		"$PWD/tests/conform/.libs/pipefw-wrong-$1.so" >"$tmp/said" \
 		2>"$tmp/err" || status=$?
 	grep -v '"result": "holds"' "$tmp/said" |

@@ -45,6 +45,8 @@ says 2 '^usage: pipefw conform' pipefw conform
 says 2 'did you mean "--json"' pipefw conform --jsn gpipe
 says 2 'unknown kind "shedule"; did you mean "schedule"' pipefw conform shedule:x
 says 2 'no suite for a device' pipefw conform cpu
+says 2 'unknown check "takes no' pipefw conform --check 'takes no' gpipe
+says 0 '^2 hold, 0 refused' pipefw conform --check 'gradients ascend' gpipe
 says 2 'group' pipefw conform --set group=none interleaved
 says 3 'no plugin is called "gpip"' pipefw conform gpip
 says 2 'must be called pipefw-NAME-KIND.so' pipefw conform ./gpipe.so
