@@ -2,6 +2,10 @@
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 bad=0
+# A sanitizer would make an exit status of the signals that are meant.
+ASAN_OPTIONS=${ASAN_OPTIONS-}:handle_segv=0
+TSAN_OPTIONS=${TSAN_OPTIONS-}:handle_segv=0
+export ASAN_OPTIONS TSAN_OPTIONS
 
 # every KIND: all plugins of that kind that are built hold.
 every() {

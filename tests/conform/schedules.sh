@@ -1,10 +1,6 @@
 # Every schedule built here holds; each way to be wrong is refused by its check.
 set -eu
 . "$srcdir/tests/conform/lib.sh"
-# A sanitizer would make an exit status of the signals that are meant.
-ASAN_OPTIONS=${ASAN_OPTIONS-}:handle_segv=0
-TSAN_OPTIONS=${TSAN_OPTIONS-}:handle_segv=0
-export ASAN_OPTIONS TSAN_OPTIONS
 every schedule
 
 complete='complete and live' fix='refusals name the fix' pure='a pure function'
