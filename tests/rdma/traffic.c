@@ -111,7 +111,7 @@ static void open_all(struct traffic *t, const char *transport, const char **opti
 		.size = sizeof(info), .rank = t->rank, .ranks = 2, .job = 4711,
 		.spin_ns = spin_ns, .host = getenv("host"),
 	};
-	const struct pfw_loaded *plugin;
+	const struct pfw_loaded *plugin = NULL;
 	struct pfw_address self, peer;
 	struct pfw_registry *registry;
 	struct pfw_values *opt;
