@@ -1,0 +1,139 @@
+#include "call.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DIALLING 0u /* until it is connected */
+#define ASKING 1u   /* for an answer */
+#define PROVING 2u  /* for a verdict */
+
+int tcp_address_read(const struct pfw_address *in, uint32_t rank,
+		     struct tcp_address *out, struct pfw_error *err)
+{
+	if (in->len == sizeof(*out))
+		memcpy(out, in->bytes, sizeof(*out));
+	if (in->len != sizeof(*out) || out->magic != TCP_MAGIC ||
+	    !memchr(out->host, 0, sizeof(out->host)) || !out->port ||
+	    out->port > 65535)
+		return pfw_error_set(err, EINVAL, "the address of rank %u is not "
+				     "one of this build's tcp transport", rank);
+	return 0;
+}
+
+static int no_answer(const struct tcp_call *call, const struct tcp_address *a,
+		     int code, struct pfw_error *err)
+{
+	return pfw_error_set(err, code, "rank %u does not answer at %s port %u: "
+			     "%s (is that the address at which other hosts "
+			     "reach its host? transport.address sets it)",
+			     call->hello.to, a->host, a->port, strerror(code));
+}
+
+static int dial(struct tcp_call *call, const struct tcp_address *a,
+		struct pfw_error *err)
+{
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	};
+	struct addrinfo *list;
+	char port[8];
+	int code = 0;
+
+	snprintf(port, sizeof(port), "%u", a->port & 0xffff);
+	if (getaddrinfo(a->host, port, &hints, &list))
+		return no_answer(call, a, EINVAL, err);
+	call->socket = socket(list->ai_family,
+			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (call->socket < 0)
+		code = errno;
+	else if (connect(call->socket, list->ai_addr, list->ai_addrlen))
+		code = errno;
+	freeaddrinfo(list);
+	call->stage = DIALLING;
+	call->have = 0;
+	return code && code != EINPROGRESS ? no_answer(call, a, code, err) : 0;
+}
+
+static int greet(struct tcp_call *call, const struct tcp_address *a,
+		 struct pfw_error *err)
+{
+	struct pollfd p = { .fd = call->socket, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int code = 0;
+
+	if (poll(&p, 1, 0) <= 0)
+		return -EAGAIN;
+	if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &code, &len) || code)
+		return no_answer(call, a, code ? code : errno, err);
+	call->hello.magic = TCP_MAGIC;
+	call->hello.pid = (uint64_t)getpid();
+	if (getrandom(call->hello.nonce, TCP_NONCE_BYTES, 0) != TCP_NONCE_BYTES)
+		return pfw_error_set(err, EIO,
+				     "the kernel gives no random bytes");
+	call->stage = ASKING;
+	return tcp_say(call->socket, &call->hello, sizeof(call->hello));
+}
+
+static int prove(struct tcp_call *call, const struct tcp_self *self,
+		 struct pfw_error *err)
+{
+	uint8_t proof[PFW_MAC_BYTES];
+	int rc = tcp_take(call->socket, &call->answer, sizeof(call->answer),
+			  &call->have);
+
+	if (rc)
+		return rc;
+	tcp_prove(self->key, "answers", &call->hello, call->answer.nonce, proof);
+	if (call->answer.magic != TCP_MAGIC ||
+	    !pfw_mac_equal(proof, call->answer.proof))
+		return pfw_error_set(err, EACCES,
+				     "who answers for rank %u does not know the "
+				     "run's key", call->hello.to);
+	tcp_prove(self->key, "calls", &call->hello, call->answer.nonce, proof);
+	call->stage = PROVING;
+	return tcp_say(call->socket, proof, sizeof(proof));
+}
+
+static int hear_verdict(struct tcp_call *call, const struct tcp_self *self,
+			struct pfw_error *err)
+{
+	struct tcp_verdict *v = &call->verdict;
+	int rc = tcp_take(call->socket, v, sizeof(*v), &call->have);
+
+	if (rc || !v->code)
+		return rc;
+	v->text[sizeof(v->text) - 1] = 0;
+	return pfw_error_set(err, v->code < 4096 ? (int)v->code : EPROTO,
+			     "rank %u refuses rank %u: %s", call->hello.to,
+			     self->rank, v->text);
+}
+
+int tcp_call_go_on(struct tcp_call *call, const struct tcp_self *self,
+		   const struct pfw_address *peer, struct pfw_error *err)
+{
+	struct tcp_address a;
+	int rc = tcp_address_read(peer, call->hello.to, &a, err);
+
+	if (!rc && call->socket < 0)
+		rc = dial(call, &a, err);
+	if (!rc && call->stage == DIALLING)
+		rc = greet(call, &a, err);
+	if (!rc && call->stage == ASKING)
+		rc = prove(call, self, err);
+	if (!rc && call->stage == PROVING)
+		rc = hear_verdict(call, self, err);
+	if (rc == -EPIPE && call->stage != DIALLING) {
+		/* Hung up on to make room: call again, if it still listens. */
+		close(call->socket);
+		call->socket = -1;
+		return -EAGAIN;
+	}
+	return rc;
+}

@@ -1,0 +1,26 @@
+/*
+ * call.h: the sending end of a channel calls the receiving one.
+ */
+#ifndef PFW_TCP_CALL_H
+#define PFW_TCP_CALL_H
+
+#include "callers.h"
+
+/** A call on its way. */
+struct tcp_call {
+	int socket; /**< -1: to be made */
+	unsigned stage;
+	struct tcp_hello hello;
+	struct tcp_answer answer;
+	struct tcp_verdict verdict;
+	size_t have;
+};
+
+/** -EINVAL: no address of this transport. */
+int tcp_address_read(const struct pfw_address *in, uint32_t rank,
+		     struct tcp_address *out, struct pfw_error *err);
+/** 0: the channel is open, call->socket is the caller's; -EAGAIN. */
+int tcp_call_go_on(struct tcp_call *call, const struct tcp_self *self,
+		   const struct pfw_address *peer, struct pfw_error *err);
+
+#endif
