@@ -68,10 +68,13 @@ void pfw_far_guest_left(struct pfw_crew *crew, const struct pfw_member *member,
 	send_frame(crew, PFW_FAR_LEFT, member->first, &body, sizeof(body));
 }
 
+/* What it means depends on how far all are. */
 void pfw_far_guest_signal(struct pfw_crew *crew, int sig)
 {
 	int32_t body = sig;
 
+	for (uint32_t i = 0; i < crew->n_members; i++)
+		send_status(crew, &crew->members[i]);
 	send_frame(crew, PFW_FAR_SIGNAL, 0, &body, sizeof(body));
 }
 

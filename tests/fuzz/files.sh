@@ -1,4 +1,4 @@
-# Readers of files against random changes of a corpus.  FUZZ_RUNS,
+# Readers of files, and of what strangers send, against random changes of a corpus.  FUZZ_RUNS,
 # FUZZ_SEED.
 set -eu
 tmp=$(mktemp -d)
@@ -18,5 +18,6 @@ run() { # TARGET RUNS
 
 run csv 50000
 run json 50000
+run boot 20000
 run safetensors 50000
 run bpe 1000 # two files are written for each

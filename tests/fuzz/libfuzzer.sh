@@ -1,5 +1,5 @@
 #!/bin/sh
-# TARGET (config, csv, json, safetensors, bpe) under libFuzzer, ASan and UBSan: RUNS
+# TARGET (boot, config, csv, json, safetensors, bpe) under libFuzzer, ASan and UBSan: RUNS
 # inputs, in a build of its own.  A crash leaves crash-* in _check/fuzz.
 set -eu
 command -v clang >/dev/null || { echo 'fuzz needs clang'; exit 1; }
