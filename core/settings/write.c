@@ -120,12 +120,19 @@ static void write_transports(FILE *to, const struct pfw_config *cfg)
 	fputs("\n};\n", to);
 }
 
+/* A host has its own folders, and as many threads as it has cores. */
+static int is_of_host(const struct pfw_option *o, const char *group)
+{
+	return o->flags & PFW_OPTION_PATH ||
+	       (!strcmp(group, "device.") && !strcmp(o->name, "threads"));
+}
+
 static void write_common(FILE *to, const struct pfw_values *values,
 			 const char *group)
 {
 	for (uint32_t i = 0; i < values->n; i++) {
 		if (values->v[i].state == PFW_VALUE_UNSET ||
-		    values->options[i].flags & PFW_OPTION_PATH)
+		    is_of_host(&values->options[i], group))
 			continue;
 		fputs(group, to);
 		write_value(to, &values->options[i], &values->v[i]);
