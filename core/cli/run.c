@@ -186,7 +186,6 @@ static int open_dir(struct run *run, struct pfw_error *err)
 	int rc;
 
 	run->job->run_dir = out;
-	run->job->trace = run->opt.trace != NULL;
 	if (!out)
 		rc = pfw_error_set(err, EINVAL, "run.out must be given: the "
 				   "run's folder, there or with --out DIR");
@@ -387,6 +386,7 @@ static int execute(struct run *run, struct pfw_error *err)
 	run->job->n_here = run->opt.together.n;
 	if (run->opt.dry_run)
 		return plan(run, err);
+	run->job->trace = run->opt.trace != NULL;
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
 	rc = check_trace(run->opt.trace, err);

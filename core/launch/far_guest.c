@@ -12,7 +12,7 @@
 #include "launch/meet.h"
 
 #define BEAT_NS (200 * PFW_MS)
-#define DEAF_NS (1000 * PFW_MS) /* unanswered: the lead is held up */
+#define DEAF_NS (300 * PFW_MS) /* unanswered: the lead is held up */
 /* What may be on its way to a lead that does not read: less than the sockets'
  * buffers hold, or its host would seem to be gone. */
 #define WINDOW 65536u
@@ -49,6 +49,17 @@ void pfw_far_guest_packet(struct pfw_crew *crew, uint32_t rank,
 		   pfw_far_packet_bytes(packet));
 }
 
+static void send_member(struct pfw_crew *crew, const struct pfw_member *member)
+{
+	struct pfw_far_member body = {
+		.n = member->n,
+		.pid = (int32_t)member->was,
+		.stopped = (uint32_t)pfw_member_stopped(member),
+	};
+
+	send_frame(crew, PFW_FAR_MEMBER, member->first, &body, sizeof(body));
+}
+
 static void send_status(struct pfw_crew *crew, const struct pfw_member *member)
 {
 	struct pfw_far_status status;
@@ -64,6 +75,7 @@ void pfw_far_guest_left(struct pfw_crew *crew, const struct pfw_member *member,
 {
 	int32_t body = status;
 
+	send_member(crew, member);
 	send_status(crew, member);
 	send_frame(crew, PFW_FAR_LEFT, member->first, &body, sizeof(body));
 }
@@ -76,19 +88,6 @@ void pfw_far_guest_signal(struct pfw_crew *crew, int sig)
 	for (uint32_t i = 0; i < crew->n_members; i++)
 		send_status(crew, &crew->members[i]);
 	send_frame(crew, PFW_FAR_SIGNAL, 0, &body, sizeof(body));
-}
-
-static void send_member(struct pfw_crew *crew, const struct pfw_member *member)
-{
-	struct pfw_far_member body = {
-		.n = member->n,
-		.pid = (int32_t)member->pid,
-		.stopped = (uint32_t)pfw_member_stopped(member),
-	};
-
-	if (member->pid)
-		send_frame(crew, PFW_FAR_MEMBER, member->first, &body,
-			   sizeof(body));
 }
 
 /* One at a time: what a deaf lead has not read does not grow. */
@@ -107,9 +106,10 @@ static void beat(struct pfw_crew *crew)
 	    unanswered(crew) < WINDOW / 2)
 		return;
 	for (uint32_t i = 0; i < crew->n_members; i++) {
+		if (!crew->members[i].pid)
+			continue;
 		send_member(crew, &crew->members[i]);
-		if (crew->members[i].pid)
-			send_status(crew, &crew->members[i]);
+		send_status(crew, &crew->members[i]);
 	}
 	send_frame(crew, PFW_FAR_BEAT, 0, NULL, 0);
 	crew->far.beat_at = crew->far.last_beat = now;

@@ -53,6 +53,26 @@ if grep -q . /proc/net/if_inet6 2>/dev/null; then
 	host=127.0.0.1
 fi
 
+# Whoever reads what the lead prints is slower than run.timeout: all wait.
+cat >"$tmp/many.cfg" <<'CFG'
+run = { steps = 4000; timeout = 1.0; };
+model = { stage = "synthetic"; layers = 2; forward_us = [5.0]; input_us = [5.0];
+  weight_us = [5.0]; };
+pipeline = { ranks = 2; microbatches = 2; microbatch_size = 1; };
+transport = { local = "shm"; remote = "tcp"; };
+CFG
+port=$((port + 1))
+set -- run "$tmp/many.cfg" --boot "tcp://$host:$port" --out "$tmp/many" --json
+PIPEFW_HOST_ID=b pipefw "$@" --ranks 1 >"$tmp/b" 2>&1 &
+{
+	PIPEFW_HOST_ID=a pipefw "$@" --ranks 0 2>"$tmp/a" || :
+} | {
+	sleep 4
+	cat
+} >"$tmp/out"
+wait $! || fail 'the guest did not wait for who reads'
+tail -n 1 "$tmp/out" | grep -q '"event":"end"' || fail 'the lead did not wait'
+
 # What does not fit is named, by both.
 both no '' --set transport=shm
 said a 'joins ranks of one: set transport.remote'
