@@ -295,6 +295,7 @@ static int train(struct run *run, struct pfw_error *err)
 		.threads = run->cfg->threads,
 		.sleeps = !!(run->job->model->ops->flags & PFW_STAGE_SLEEPS),
 		.timeout = run->cfg->run.timeout,
+		.program = run->job->programs[PFW_PROGRAM_TRAIN].program,
 		.rank_main = rank_main,
 		.on_event = on_event,
 		.on_note = on_note,

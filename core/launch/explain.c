@@ -138,7 +138,8 @@ static uint32_t waits_for(const struct pfw_crew *crew, uint32_t rank)
 	const struct pfw_status *s = &crew->page->status[rank];
 	uint32_t wait = atomic_load(&s->wait);
 
-	if (!member_of(crew, rank)->pid ||
+	/* Who gave up a wait may be gone by now: what it waited for stands. */
+	if ((!member_of(crew, rank)->pid && !crew->told[rank]) ||
 	    pfw_member_stopped(member_of(crew, rank)))
 		return PFW_NONE;
 	if (wait != PFW_WAIT_MESSAGE && wait != PFW_WAIT_SLOT &&
@@ -147,30 +148,43 @@ static uint32_t waits_for(const struct pfw_crew *crew, uint32_t rank)
 	return atomic_load(&s->peer);
 }
 
-/*
- * Whether the peer is past what this rank waits for, as far as its own action
- * shows: a stage's forwards ascend, so do its backwards, and a micro-batch goes
- * back after it went forward.
- */
+/* Where the rank's program has the action; a B where it is taken apart is an I.
+ * PFW_NONE: nowhere. */
+static uint32_t place_of(const struct pfw_program *prog, uint32_t rank,
+			 uint32_t type, uint32_t stage, uint32_t microbatch)
+{
+	const struct pfw_rank_program *list = &prog->rank[rank];
+
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct pfw_op *op = &list->ops[i];
+
+		if (op->stage == stage && op->microbatch == microbatch &&
+		    (op->type == type || (type == PFW_BACKWARD &&
+					  op->type == PFW_BACKWARD_INPUT)))
+			return i;
+	}
+	return PFW_NONE;
+}
+
+/* Whether the peer is past what this rank waits for. */
 static int was_made(const struct pfw_crew *crew, uint32_t rank)
 {
-	const struct pfw_status *s = &crew->page->status[rank], *peer;
-	uint32_t type, want, at;
+	const struct pfw_program *prog = crew->how->program;
+	const struct pfw_status *s = &crew->page->status[rank], *p;
+	uint32_t peer = atomic_load(&s->peer), made, at;
 
-	if (atomic_load(&s->wait) != PFW_WAIT_MESSAGE ||
-	    atomic_load(&s->peer) >= crew->how->ranks)
+	if (!prog || atomic_load(&s->wait) != PFW_WAIT_MESSAGE ||
+	    peer >= prog->ranks)
 		return 0;
-	peer = &crew->page->status[atomic_load(&s->peer)];
-	type = atomic_load(&peer->type);
-	want = atomic_load(&s->wait_microbatch);
-	at = atomic_load(&peer->microbatch);
-	if (type < PFW_FORWARD || type > PFW_BACKWARD_WEIGHT ||
-	    atomic_load(&peer->step) != atomic_load(&s->step) ||
-	    atomic_load(&peer->stage) != atomic_load(&s->wait_stage))
+	p = &crew->page->status[peer];
+	if (atomic_load(&p->step) != atomic_load(&s->step))
 		return 0;
-	if (atomic_load(&s->wait_type) == PFW_FORWARD)
-		return at > want || (at == want && type != PFW_FORWARD);
-	return at > want && type != PFW_FORWARD;
+	made = place_of(prog, peer, atomic_load(&s->wait_type),
+			atomic_load(&s->wait_stage),
+			atomic_load(&s->wait_microbatch));
+	at = place_of(prog, peer, atomic_load(&p->type), atomic_load(&p->stage),
+		      atomic_load(&p->microbatch));
+	return made != PFW_NONE && at != PFW_NONE && at > made;
 }
 
 /* Programs are proved to have no circle: a message did not come through. */

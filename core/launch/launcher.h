@@ -9,6 +9,7 @@
 #include "launch/boot.h"
 
 struct pfw_meeting;
+struct pfw_program;
 
 struct pfw_launch {
 	uint32_t ranks;             /**< of the whole run */
@@ -16,6 +17,9 @@ struct pfw_launch {
 	uint32_t threads;           /**< as in struct pfw_binding_wish */
 	int sleeps;                 /**< ranks leave their core as they work */
 	double timeout;             /**< s: as run.timeout */
+	/** What the ranks do in a step: names a message that was lost.  NULL:
+	 *  not known. */
+	const struct pfw_program *program;
 	/** Begun: the other hosts' launchers, and which ranks are this one's.
 	 *  NULL: all are.  At a guest only on_note is called. */
 	struct pfw_meeting *meeting;

@@ -33,10 +33,23 @@ ends 9 'fault = "drop"; at = 5;' \
 	'the activation of 0F2 .*: message [0-9]* was lost on the way'
 ends 8 'fault = "drop"; at = 10;' \
 	'the activation of 0F7, which rank 0 has sent, was lost on its way to rank 1'
+# It is past 2B3, at another stage.
+sed -i 's/schedule = "1f1b";/schedule = "interleaved"; chunks = 2;/' "$tmp/run.cfg"
+ends 8 'fault = "drop"; at = 17;' \
+	'the gradient of 2B3, which rank 0 has sent, was lost on its way to rank 1'
+sed -i 's/schedule = "interleaved"; chunks = 2;/schedule = "1f1b";/' "$tmp/run.cfg"
 ends 1 'fault = "error"; at = 6;' 'message 6 of this rank fails'
 ends 7 'fault = "kill"; at = 6;' 'rank 0 .* was killed by signal 9'
 ends 1 'fault = "error"; rate = 0.1; seed = 3;' 'of this rank fails'
-ends 0 'fault = "corrupt"; at = 6;' ''
+# Its receiver sees it, whichever message it is, and the step is left out.
+for at in 6 9 15; do
+	ends 0 'fault = "corrupt"; at = '$at';' \
+		'step [12]: loss nan, .*: not finite, update left out'
+	grep -c '"skipped":true' "$tmp/run/events.jsonl" | grep -qx 1 || {
+		echo 'FAIL: not one step was left out'
+		exit 1
+	}
+done
 ends 0 'fault = "stall"; at = 6; stall_ms = 10;' ''
 ends 0 'fault = "kill"; trigger = "'"$tmp"'/now";' ''
 grep -q ',send,0,1,activation,' "$tmp/messages.0.csv" || {
