@@ -96,6 +96,63 @@ static void test_delay_deadline(void)
 	subject_free(&s);
 }
 
+#define JITTERED 16u
+
+/* When a message arrives after it was sent, ns: between least and most. */
+struct lateness {
+	uint64_t least, most;
+};
+
+/* As the filter writes it behind the payload; nobody waits for it here. */
+static void latenesses(const char *options, struct lateness late[JITTERED])
+{
+	struct pfw_subject s;
+	struct pfw_pair p;
+
+	load("delay", options, &s);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, JITTERED, 64), 0);
+	for (uint32_t i = 0; i < JITTERED; i++) {
+		uint64_t before = pfw_now(), after, arrival;
+		const char *at;
+
+		CU_ASSERT_EQUAL(send_one(&p, i, i, 8, NULL), 0);
+		after = pfw_now();
+		at = s.ops->slot(p.tx, i);
+		memcpy(&arrival, at + 8, sizeof(arrival));
+		late[i] = (struct lateness){ arrival - after, arrival - before };
+		CU_ASSERT(arrival >= before && late[i].most >= PFW_S);
+		CU_ASSERT(arrival >= after && late[i].least <= 11 * PFW_S);
+	}
+	pfw_pair_close(&p);
+	subject_free(&s);
+}
+
+static uint32_t same_latenesses(const struct lateness a[JITTERED],
+				const struct lateness b[JITTERED])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < JITTERED; i++)
+		n += a[i].least <= b[i].most && b[i].least <= a[i].most;
+	return n;
+}
+
+/* A second and up to ten more: what sending takes does not matter beside it. */
+static void test_jitter(void)
+{
+	struct lateness a[JITTERED], b[JITTERED], c[JITTERED];
+	uint32_t early = 0;
+
+	latenesses("latency_us=1e6 jitter_us=1e7 seed=3", a);
+	latenesses("latency_us=1e6 jitter_us=1e7 seed=3", b);
+	latenesses("latency_us=1e6 jitter_us=1e7 seed=4", c);
+	CU_ASSERT_EQUAL(same_latenesses(a, b), JITTERED);
+	CU_ASSERT(same_latenesses(a, c) <= 2);
+	for (uint32_t i = 0; i < JITTERED; i++)
+		early += a[i].most < 6 * PFW_S;
+	CU_ASSERT(early > 0 && early < JITTERED);
+}
+
 static void test_drop(void)
 {
 	struct pfw_subject s;
@@ -132,9 +189,11 @@ static void test_corrupt(void)
 	CU_ASSERT_EQUAL_FATAL(pfw_must_recv(&s, p.rx, &slot, &bytes, &id), 0);
 	CU_ASSERT_EQUAL(bytes, 4000);
 	at = s.ops->slot(p.rx, slot);
+	/* One bit of every eight bytes. */
 	for (uint64_t i = 0; i < bytes; i++)
-		wrong += at[i] != 7;
-	CU_ASSERT_EQUAL(wrong, 1);
+		for (unsigned bit = 0; bit < 8; bit++)
+			wrong += (at[i] ^ 7) >> bit & 1;
+	CU_ASSERT_EQUAL(wrong, 500);
 	pfw_pair_close(&p);
 	subject_free(&s);
 }
@@ -322,6 +381,7 @@ static void test_stack(void)
 static const struct unit_test tests[] = {
 	{ "delay: latency and bandwidth", test_delay },
 	{ "delay: wait() has its deadline", test_delay_deadline },
+	{ "delay: jitter, by seed", test_jitter },
 	{ "fault: drop", test_drop },
 	{ "fault: corrupt", test_corrupt },
 	{ "fault: error, of one rank", test_error },

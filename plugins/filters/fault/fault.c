@@ -72,14 +72,19 @@ static int drop(struct channel *c, uint32_t slot, uint64_t bytes,
 	return 1;
 }
 
+/* A bit of every eight bytes, so that who looks at any of them sees it. */
 static int corrupt(struct channel *c, uint32_t slot, uint64_t bytes,
 		   struct pfw_error *err)
 {
 	unsigned char *at = c->below.ops->slot(c->below.channel, slot);
 
 	(void)err;
-	if (bytes)
-		at[dice_mix(c->dice ^ c->messages) % bytes] ^= 0x10;
+	for (uint64_t i = 0; i < bytes; i += 8) {
+		uint64_t bit = dice_mix(c->dice ^ c->messages ^ i << 32) % 64;
+
+		if (i + bit / 8 < bytes)
+			at[i + bit / 8] ^= (unsigned char)(1u << bit % 8);
+	}
 	return 0;
 }
 
