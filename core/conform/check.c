@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -49,6 +50,15 @@ void pfw_trial_skip(struct pfw_trial *t, const char *why, ...)
 		  args);
 	va_end(args);
 	_exit(0);
+}
+
+void *pfw_trial_alloc(struct pfw_trial *t, size_t bytes)
+{
+	void *p = calloc(1, bytes ? bytes : 1);
+
+	if (!p)
+		pfw_trial_skip(t, "no memory");
+	return p;
 }
 
 void pfw_trial_doing(struct pfw_trial *t, const char *what, ...)

@@ -60,6 +60,9 @@ void pfw_trial_refuse(struct pfw_trial *t, const char *found, ...)
 /** It cannot be asked here, and why. */
 void pfw_trial_skip(struct pfw_trial *t, const char *why, ...)
 	PFW_PRINTF(2, 3) PFW_NORETURN;
+/** Zeroed memory; without any the check is left out.  It lives as long as the
+ *  trial's process, or until free(). */
+void *pfw_trial_alloc(struct pfw_trial *t, size_t bytes);
 /** What comes next, "planning p=4 v=1 m=8": said if the process dies in it. */
 void pfw_trial_doing(struct pfw_trial *t, const char *what, ...)
 	PFW_PRINTF(2, 3);

@@ -131,7 +131,7 @@ static void in_words(const struct small *s, char *buf, size_t len)
 
 const struct pfw_case *pfw_trial_case(struct pfw_trial *t)
 {
-	struct pfw_case *c = calloc(1, sizeof(*c));
+	struct pfw_case *c = pfw_trial_alloc(t, sizeof(*c));
 	const struct pfw_call_shape shape = { .size = sizeof(shape),
 					      .batch = 1, .seq = 1 };
 	struct pfw_error err = { 0 };
@@ -139,8 +139,6 @@ const struct pfw_case *pfw_trial_case(struct pfw_trial *t)
 	struct small s;
 	uint64_t elements;
 
-	if (!c)
-		pfw_trial_skip(t, "no memory");
 	if (pfw_rig_device_open(t->registry, "cpu", PFW_F32, 1, &c->cpu, &err))
 		pfw_trial_skip(t, "there is no device to run on: %s", err.text);
 	pfw_trial_doing(t, "opening small models");

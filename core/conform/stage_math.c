@@ -105,10 +105,8 @@ static void gradients(struct pfw_trial *t)
 		pfw_trial_skip(t, "it has no parameters");
 	pfw_case_open(t, c, &c->setup, &r);
 	loss = pfw_rig_train(&r, c->tokens, c->targets, 1, PFW_RIG_BACKWARD);
-	p.was = malloc(most_elements(r.model) * sizeof(float));
-	p.sign = malloc(most_elements(r.model));
-	if (!p.was || !p.sign)
-		pfw_trial_skip(t, "no memory");
+	p.was = pfw_trial_alloc(t, most_elements(r.model) * sizeof(float));
+	p.sign = pfw_trial_alloc(t, most_elements(r.model));
 	for (uint32_t i = 0; i < r.model->n_params; i++)
 		check_param(t, &p, i, loss);
 	pfw_case_close(t, &r);
@@ -334,9 +332,7 @@ static void logits(struct pfw_trial *t)
 
 	if (!c->vocab)
 		pfw_trial_skip(t, "it reads no tokens");
-	at = malloc((size_t)c->rows * c->vocab * sizeof(*at));
-	if (!at)
-		pfw_trial_skip(t, "no memory");
+	at = pfw_trial_alloc(t, (size_t)c->rows * c->vocab * sizeof(*at));
 	memset(at, 0xff, (size_t)c->rows * c->vocab * sizeof(*at));
 	pfw_case_open(t, c, &c->setup, &r);
 	pfw_trial_doing(t, "asking for logits, with targets and loss NULL");
@@ -344,11 +340,12 @@ static void logits(struct pfw_trial *t)
 	loss = pfw_rig_evaluate(&r, c->tokens, c->targets, NULL);
 	for (uint32_t i = 0; i < c->rows; i++) {
 		const float *row = at + (size_t)i * c->vocab;
-		double most = -INFINITY, total = 0;
+		double most = (double)row[0], total;
 
-		for (uint32_t v = 0; v < c->vocab; v++)
+		for (uint32_t v = 1; v < c->vocab; v++)
 			most = fmax(most, (double)row[v]);
-		for (uint32_t v = 0; v < c->vocab; v++)
+		total = exp((double)row[0] - most);
+		for (uint32_t v = 1; v < c->vocab; v++)
 			total += exp((double)row[v] - most);
 		sum += log(total) + most - (double)row[c->targets[i]];
 	}
@@ -376,12 +373,10 @@ static void not_finite(struct pfw_trial *t)
 	pfw_case_open(t, c, &c->setup, &r);
 	for (uint32_t i = 0; i < r.model->n_params; i++) {
 		const uint64_t n = r.model->params[i].elements;
-		float *was = malloc(n * sizeof(*was));
+		float *was = pfw_trial_alloc(t, n * sizeof(*was));
 		uint64_t element;
 		double loss;
 
-		if (!was)
-			pfw_trial_skip(t, "no memory");
 		memcpy(was, r.weights[i], n * sizeof(*was));
 		for (uint64_t k = 0; k < n; k++)
 			r.weights[i][k] = NAN;

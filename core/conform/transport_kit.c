@@ -53,12 +53,10 @@ static void find_below(struct pfw_trial *t, struct pfw_subject *out)
 
 const struct pfw_subject *pfw_trial_subject(struct pfw_trial *t)
 {
-	struct pfw_subject *s = calloc(2, sizeof(*s));
+	struct pfw_subject *s = pfw_trial_alloc(t, 2 * sizeof(*s));
 	struct pfw_transport_props p = { .size = sizeof(p) };
 	char why[512];
 
-	if (!s)
-		pfw_trial_skip(t, "no memory");
 	s->ops = &t->plugin->ops.transport;
 	s->opt = t->values;
 	snprintf(s->name, sizeof(s->name), "%s", t->plugin->info.name);

@@ -41,7 +41,7 @@ void pfw_ckpt_digits(char out[DIGITS + 1], uint64_t sum)
 	snprintf(out, DIGITS + 1, "%016llx", (unsigned long long)sum);
 }
 
-/* A line for one part of a parameter; its length, also where out is NULL. */
+/* A line for one part of a parameter; its length, also where it does not fit. */
 static size_t tensor_line(const struct pfw_model *model, uint32_t param,
 			  uint32_t part, char *out, size_t len)
 {
@@ -59,12 +59,13 @@ int pfw_ckpt_sums_make(const struct pfw_model *model, struct pfw_ckpt_sums *out,
 {
 	size_t n = (size_t)model->n_params * 3, at = 0;
 	struct pfw_ckpt_sums s;
+	char none[1];
 
 	s.lines = calloc(n + 1, sizeof(*s.lines));
 	for (size_t i = 0; s.lines && i < n; i++) {
 		s.lines[i] = at;
 		at += tensor_line(model, (uint32_t)(i / 3), (uint32_t)(i % 3),
-				  NULL, 0);
+				  none, 0);
 	}
 	s.len = at;
 	s.text = malloc(at + 1);
