@@ -211,6 +211,8 @@ static int conform(struct job *job, uint32_t kind, const char *name, int *found)
 	job->not_asked = 0;
 	if (!job->json)
 		printf("%s %s\n", pfw_kind_name(kind), name);
+	/* What is still in the buffer must not be in two processes. */
+	fflush(stdout);
 	status = run_one(job, &pfw_check_loads, 0);
 	if (!status && t->verdict->result == PFW_CHECK_HOLDS &&
 	    !pfw_registry_get(t->registry, kind, name, &t->plugin, NULL))

@@ -20,7 +20,7 @@ static const char help[] =
 	"works, with a Makefile that builds it outside of pipefw's tree, and a\n"
 	"README.  NAME is of a-z, 0-9 and -.\n";
 
-/* Room for the folder it was built in, and for names of files. */
+/* What is written, and where. */
 struct project {
 	const char *kind, *name, *dir;
 	char build[PATH_MAX]; /* "" for a pipefw that is installed */

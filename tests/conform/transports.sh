@@ -21,6 +21,6 @@ refused transport immortal 'closed with messages in flight' \
 refused transport anybody "another run's rank is refused" \
 	'while only a rank of another run has come gives 0'
 refused transport planless 'two plans are refused' 'gives 0 at the'
-refused transport trusting 'a bad address is refused' 'died of signal'
+refused transport trusting 'a bad address is refused' 'died of signal\|ended the process'
 refused transport copied counters 'slots are shared, and 7000 bytes'
 exit $bad
