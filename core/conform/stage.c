@@ -1,7 +1,5 @@
 /* The suite of stages, and what it asks of a model before it is run. */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "conform/conform.h"

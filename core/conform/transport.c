@@ -3,10 +3,7 @@
  * holds both ends.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "conform/conform.h"

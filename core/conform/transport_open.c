@@ -1,6 +1,5 @@
 /* What transport.h promises of opening channels, and of who must not get one. */
 #include <errno.h>
-
 #include <string.h>
 
 #include "base/clock.h"
