@@ -363,17 +363,17 @@ static void close_run(struct run *run)
 
 static int plan(struct run *run, struct pfw_error *err)
 {
-	struct pfw_binding binding;
+	struct pfw_summary_host host;
 
-	if (pfw_summary_binding(run->job, &binding, err))
+	if (pfw_summary_host_open(run->job, &host, err))
 		return PFW_EXIT_RESOURCES;
 	note(run, run->cfg->warnings);
 	if (run->opt.json)
-		pfw_summary_json(run->job, &binding, stdout);
+		pfw_summary_json(run->job, &host, stdout);
 	if (!run->opt.json || !run->opt.quiet)
-		pfw_summary_dry_run(run->job, &binding,
+		pfw_summary_dry_run(run->job, &host,
 				    run->opt.json ? stderr : stdout);
-	pfw_binding_close(&binding);
+	pfw_summary_host_close(&host);
 	return PFW_EXIT_OK;
 }
 

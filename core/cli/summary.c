@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/text.h"
-#include "launch/launcher.h"
+#include "base/size.h"
 
 /* "842 496" */
 static void grouped(uint64_t n, char *buf, size_t len)
@@ -142,37 +142,42 @@ static void print_stages(const struct pfw_job *job, FILE *to)
 	}
 }
 
-static void print_memory(const struct pfw_job *job, FILE *to)
+static void print_sizes(const uint64_t sizes[7], FILE *to)
 {
-	const struct pfw_program *program = pfw_job_placement(job);
-	static const char *const heads[] = { "weights", "gradients",
-					     "optimizer", "activations",
-					     "scratch", "slots", "total" };
+	for (unsigned i = 0; i < 7; i++) {
+		char text[24];
 
-	fprintf(to, "\nrank");
-	for (unsigned i = 0; i < 7; i++)
-		fprintf(to, " %9s", heads[i]);
-	fputc('\n', to);
-	for (uint32_t r = 0; r < program->ranks; r++) {
-		struct pfw_rank_memory m;
-		uint64_t parts[7];
-
-		pfw_job_memory(job, r, &m);
-		memcpy(parts, (uint64_t[]){ m.weights, m.gradients, m.optimizer,
-					    m.saved, m.work, m.slots, 0 },
-		       sizeof(parts));
-		fprintf(to, "%4u", r);
-		for (unsigned i = 0; i < 7; i++) {
-			int width = (int)strlen(heads[i]);
-			char text[24];
-
-			if (i < 6)
-				parts[6] += parts[i];
-			pfw_text_size(parts[i], text, sizeof(text));
-			fprintf(to, " %*s", width > 9 ? width : 9, text);
-		}
-		fputc('\n', to);
+		pfw_text_size(sizes[i], text, sizeof(text));
+		fprintf(to, " %*s", i == 3 ? 11 : 9, text);
 	}
+	fputc('\n', to);
+}
+
+static void print_memory(const struct pfw_job *job,
+			 const struct pfw_summary_host *host, FILE *to)
+{
+	uint64_t all = host->footprint.process;
+	char text[24];
+
+	fputs("\nrank   weights gradients optimizer activations   scratch"
+	      "     slots     total\n", to);
+	for (uint32_t i = 0; i < host->binding.ranks; i++) {
+		uint32_t r = job->first_here + i;
+		struct pfw_rank_memory m;
+		uint64_t sizes[7];
+
+		pfw_footprint_memory(&host->footprint, job, r, &m);
+		memcpy(sizes, (uint64_t[]){ m.weights, m.gradients, m.optimizer,
+					    m.saved, m.work, m.slots, 0 },
+		       sizeof(sizes));
+		for (unsigned k = 0; k < 6; k++)
+			sizes[6] = pfw_size_add(sizes[6], sizes[k]);
+		all = pfw_size_add(all, sizes[6]);
+		fprintf(to, "%4u", r);
+		print_sizes(sizes, to);
+	}
+	pfw_text_size(all, text, sizeof(text));
+	fprintf(to, "with the launcher %58s\n", text);
 }
 
 static void print_channels(const struct pfw_job *job, FILE *to)
@@ -192,8 +197,8 @@ static void print_channels(const struct pfw_job *job, FILE *to)
 	}
 }
 
-int pfw_summary_binding(const struct pfw_job *job, struct pfw_binding *out,
-			struct pfw_error *err)
+int pfw_summary_host_open(const struct pfw_job *job,
+			  struct pfw_summary_host *out, struct pfw_error *err)
 {
 	const struct pfw_binding_wish wish = {
 		.ranks = job->n_here ? job->n_here :
@@ -201,8 +206,24 @@ int pfw_summary_binding(const struct pfw_job *job, struct pfw_binding *out,
 		.threads = job->cfg->threads,
 		.sleeps = !!(job->model->ops->flags & PFW_STAGE_SLEEPS),
 	};
+	struct pfw_summary_host host;
+	int rc = pfw_binding_open(&wish, &host.binding, err);
 
-	return pfw_binding_open(&wish, out, err);
+	if (rc)
+		return rc;
+	rc = pfw_footprint_open(job, host.binding.threads, &host.footprint,
+				err);
+	if (rc)
+		pfw_binding_close(&host.binding);
+	else
+		*out = host;
+	return rc;
+}
+
+void pfw_summary_host_close(struct pfw_summary_host *host)
+{
+	pfw_footprint_close(&host->footprint);
+	pfw_binding_close(&host->binding);
 }
 
 static void print_topology(const struct pfw_binding *b, FILE *to)
@@ -242,13 +263,13 @@ static void print_binding(const struct pfw_job *job,
 	}
 }
 
-void pfw_summary_dry_run(const struct pfw_job *job, const struct pfw_binding *b,
-			 FILE *to)
+void pfw_summary_dry_run(const struct pfw_job *job,
+			 const struct pfw_summary_host *host, FILE *to)
 {
 	pfw_summary_header(job, to);
-	print_topology(b, to);
-	print_binding(job, b, to);
+	print_topology(&host->binding, to);
+	print_binding(job, &host->binding, to);
 	print_stages(job, to);
-	print_memory(job, to);
+	print_memory(job, host, to);
 	print_channels(job, to);
 }

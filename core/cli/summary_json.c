@@ -24,19 +24,19 @@ static void print_stages(const struct pfw_job *job, FILE *to)
 	}
 }
 
-static void print_memory(const struct pfw_job *job, FILE *to)
+static void print_memory(const struct pfw_job *job,
+			 const struct pfw_summary_host *host, FILE *to)
 {
-	uint32_t ranks = pfw_job_placement(job)->ranks;
-
-	for (uint32_t r = 0; r < ranks; r++) {
+	for (uint32_t i = 0; i < host->binding.ranks; i++) {
+		uint32_t r = job->first_here + i;
 		struct pfw_rank_memory m;
 
-		pfw_job_memory(job, r, &m);
+		pfw_footprint_memory(&host->footprint, job, r, &m);
 		fprintf(to, "%s{\"rank\":%u,\"weights\":%" PRIu64
 			",\"gradients\":%" PRIu64 ",\"optimizer\":%" PRIu64
 			",\"activations\":%" PRIu64 ",\"scratch\":%" PRIu64
 			",\"slots\":%" PRIu64 "}",
-			r ? "," : "", r, m.weights, m.gradients, m.optimizer,
+			i ? "," : "", r, m.weights, m.gradients, m.optimizer,
 			m.saved, m.work, m.slots);
 	}
 }
@@ -82,16 +82,18 @@ static void print_binding(const struct pfw_job *job,
 	}
 }
 
-void pfw_summary_json(const struct pfw_job *job, const struct pfw_binding *b,
-		      FILE *to)
+void pfw_summary_json(const struct pfw_job *job,
+		      const struct pfw_summary_host *host, FILE *to)
 {
 	fputs("{\"event\":\"plan\",\"stages\":[", to);
 	print_stages(job, to);
 	fputs("],\"bytes\":[", to);
-	print_memory(job, to);
+	print_memory(job, host, to);
 	fputs("],\"channels\":[", to);
 	print_channels(job, to);
-	fprintf(to, "],\"threads\":%u,\"binding\":[", b->threads);
-	print_binding(job, b, to);
+	fprintf(to, "],\"launcher_bytes\":%" PRIu64 ",\"threads\":%u"
+		",\"binding\":[", host->footprint.process,
+		host->binding.threads);
+	print_binding(job, &host->binding, to);
 	fputs("]}\n", to);
 }

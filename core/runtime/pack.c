@@ -4,23 +4,26 @@
 
 #include "runtime/rank.h"
 
-/* Rows and columns of a matrix that is B of products; 0: it is none. */
-static uint32_t matrix_shape(const struct pfw_rank *rank, uint32_t param,
-			     uint32_t *cols)
+uint32_t pfw_param_matrix(const struct pfw_param *p, uint32_t *cols)
 {
-	const struct pfw_param *p = &rank->job->model->params[param].info;
-
+	*cols = 0;
 	if (!(p->flags & PFW_PARAM_MATRIX) || p->n_dims != 2)
 		return 0;
 	*cols = (uint32_t)p->dims[1];
 	return (uint32_t)p->dims[0];
 }
 
+static const struct pfw_param *info_of(const struct pfw_rank *rank,
+				       const struct pfw_rank_param *p)
+{
+	return &rank->job->model->params[p->param].info;
+}
+
 int pfw_rank_open_packed(struct pfw_rank *rank, struct pfw_rank_param *p,
 			 struct pfw_error *err)
 {
 	const struct pfw_kernels *k = rank->device.kernels;
-	uint32_t cols = 0, rows = matrix_shape(rank, p->param, &cols);
+	uint32_t cols, rows = pfw_param_matrix(info_of(rank, p), &cols);
 	int rc = 0;
 
 	if (!rows || !k->pack_bytes)
@@ -38,7 +41,7 @@ void pfw_rank_pack(struct pfw_rank *rank)
 {
 	for (uint32_t i = 0; i < rank->n_params; i++) {
 		struct pfw_rank_param *p = &rank->params[i];
-		uint32_t cols = 0, rows = matrix_shape(rank, p->param, &cols);
+		uint32_t cols, rows = pfw_param_matrix(info_of(rank, p), &cols);
 
 		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_NN; kind++)
 			if (p->packed[kind])

@@ -92,7 +92,8 @@ struct pfw_kernels {
 
 	void (*gemm)(void *queue, const struct pfw_gemm *g);
 	/** (optional)  Bytes of a weight [rows, cols] packed as B of a GEMM of
-	 *  this kind; 0: this device does not pack it. */
+	 *  this kind; 0: this device does not pack it.  @p queue may be NULL:
+	 *  asked by who only plans. */
 	size_t (*pack_bytes)(void *queue, uint32_t kind, uint32_t rows,
 			     uint32_t cols);
 	/** (with pack_bytes)  @p weight is fp32 [rows, cols]. */
@@ -164,6 +165,9 @@ struct pfw_device_props {
 	uint32_t reserved;
 	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS
 				 0.3.21"; equal words, equal bits */
+	uint64_t queue_bytes; /**< host memory that a queue takes, with its
+				   threads; what kernels need for ordinary
+				   shapes */
 };
 
 /** How a rank opens its device. */

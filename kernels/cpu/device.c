@@ -32,6 +32,7 @@ static int device_open(const struct pfw_values *opt,
 	dev->threads = info->threads ? info->threads : 1;
 	dev->spin_ns = info->spin_ns;
 	p.memory = PFW_MEM_HOST;
+	p.queue_bytes = cpu_pool_bytes(dev->threads);
 	p.act_dtype = PFW_F32;
 	*props = p;
 	*device = dev;

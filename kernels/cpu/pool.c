@@ -37,6 +37,7 @@
 
 #define LINE 64
 #define SPINS 32              /* looks between two readings of the clock */
+#define STACK_BYTES ((uint64_t)32 << 10) /* of a thread, that are touched */
 #define CLOSED UINT32_MAX     /* left: no work will come */
 #define MOST_PARTS ((size_t)1 << 20)
 
@@ -138,6 +139,7 @@ static void *worker_main(void *arg)
 
 	/* The caller has entered already: what fails here failed there. */
 	pool->info.enter(pool->info.context);
+	memset(worker->scratch, 0, CPU_WARM_OWN * sizeof(float));
 	for (;;) {
 		uint32_t left = claim(pool);
 
@@ -194,6 +196,12 @@ void cpu_pool_each(struct cpu_pool *pool, size_t n, size_t grain,
 	await_parts(pool);
 }
 
+uint64_t cpu_pool_bytes(uint32_t threads)
+{
+	return (threads * CPU_WARM_OWN + CPU_WARM_SHARED) * sizeof(float) +
+	       threads * STACK_BYTES;
+}
+
 uint32_t cpu_pool_threads(const struct cpu_pool *pool)
 {
 	return pool->info.threads;
@@ -243,6 +251,8 @@ int cpu_pool_open(const struct cpu_pool_info *info, struct cpu_pool **out,
 	pool->info = *info;
 	pool->bytes = bytes;
 	pool->scratch = (void *)((char *)pool + head);
+	memset(pool->scratch, 0, CPU_WARM_OWN * sizeof(float));
+	memset(cpu_pool_shared(pool), 0, CPU_WARM_SHARED * sizeof(float));
 	rc = start(pool);
 	if (rc) {
 		pfw_error_set(err, rc, "cannot start thread %u of %u: %s (raise "

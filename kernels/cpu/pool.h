@@ -18,6 +18,12 @@
  *  kernel touches takes no memory. */
 #define CPU_SCRATCH ((size_t)1 << 22)
 
+/** Floats of a thread's, and of the queue's, that are touched from the start:
+ *  where a thread's memory is its own to touch first, ordinary shapes meet no
+ *  page fault in a step, and what a run takes can be told before. */
+#define CPU_WARM_OWN ((size_t)5 << 16)
+#define CPU_WARM_SHARED ((size_t)1 << 17)
+
 struct cpu_pool;
 
 /** [first, end) of a loop; @p scratch is this thread's own: CPU_SCRATCH floats,
@@ -38,6 +44,8 @@ int cpu_pool_open(const struct cpu_pool_info *info, struct cpu_pool **out,
 		  struct pfw_error *err);
 void cpu_pool_close(struct cpu_pool *pool);
 
+/** Bytes that a pool of so many threads takes. */
+uint64_t cpu_pool_bytes(uint32_t threads);
 uint32_t cpu_pool_threads(const struct cpu_pool *pool);
 /** The queue's. */
 float *cpu_pool_shared(struct cpu_pool *pool);

@@ -89,7 +89,8 @@ says 0 'entropy  *[0-9]' pipefw run "$tmp/tiny.cfg" --dry-run --set model.layers
 says 0 '' pipefw run "$tmp/tiny.cfg" --dry-run --json --out "$tmp/dry"
 [ "$(wc -l <"$tmp/out")" = 1 ] || fail '--dry-run --json: not one object'
 for word in stages stage rank layers parameters bytes weights gradients optimizer \
-	activations scratch slots channels from to kind least_live least_ideal messages; do
+	activations scratch slots channels from to kind least_live least_ideal messages \
+	launcher_bytes threads binding processors numa_nodes; do
 	grep -q "^{\"event\":\"plan\".*\"$word\":" "$tmp/out" || fail "no $word"
 done
 

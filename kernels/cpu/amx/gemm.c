@@ -24,9 +24,9 @@ struct shared {
 
 /* A thread's own. */
 struct own {
+	float sums[BLOCK * BLOCK];
 	bf16 a[A_CHUNK];
 	bf16 b[K_PART * BLOCK]; /* for block_by_block() */
-	float sums[BLOCK * BLOCK];
 };
 
 /* One part of k of a product, and how C is parted. */

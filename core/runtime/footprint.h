@@ -1,0 +1,30 @@
+/*
+ * footprint.h: what a run takes of this host besides what its plan says: the
+ * program itself, once for each process, what the device keeps for itself, and
+ * the batches that are read ahead.
+ */
+#ifndef PFW_CORE_FOOTPRINT_H
+#define PFW_CORE_FOOTPRINT_H
+
+#include "runtime/job.h"
+
+struct pfw_footprint {
+	uint64_t process; /**< what each process begins with: a copy of what the
+			       launcher, this process, has by now */
+	uint64_t device;  /**< of each rank, in host memory */
+	uint64_t *packed; /**< [params] of a weight, as the device packs it */
+};
+
+/** Asks the device for ranks of @p threads threads; one that cannot be opened
+ *  here takes nothing.  Asked when the job is as it would be launched. */
+int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
+		       struct pfw_footprint *out, struct pfw_error *err);
+void pfw_footprint_close(struct pfw_footprint *f);
+
+/** Like pfw_job_memory(), with all that: packed weights among the weights, the
+ *  rest in .work. */
+void pfw_footprint_memory(const struct pfw_footprint *f,
+			  const struct pfw_job *job, uint32_t rank,
+			  struct pfw_rank_memory *out);
+
+#endif
