@@ -7,7 +7,8 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "report/report.h"
+#include "cli/report_text.h"
+#include "cli/text.h"
 
 static const char usage[] =
 	"usage: pipefw report DIR [option]...\n"
@@ -89,8 +90,12 @@ static int write_page(const struct options *o, const struct pfw_report *r,
 	rc = pfw_report_html(r, f, err);
 	if (fclose(f) && !rc)
 		rc = pfw_error_set(err, errno, "%s: %s", path, strerror(errno));
-	if (!rc)
-		printf("%s\n%s\n", r->advice.text, path);
+	if (rc)
+		return rc;
+	pfw_text_wrap(stdout, 0, r->advice.text);
+	if (r->advice.found)
+		printf("with %s\n", r->advice.set);
+	puts(path);
 	return rc;
 }
 
@@ -114,7 +119,7 @@ int pfw_cli_report(int argc, char **argv)
 	if (!rc)
 		rc = pfw_report_open(registry, o.dir, &report, &err);
 	if (!rc)
-		rc = o.text ? pfw_report_text(report, stdout) :
+		rc = o.text ? pfw_report_text(report, stdout, &err) :
 			      write_page(&o, report, &err);
 	if (rc)
 		fprintf(stderr, "pipefw: %s\n", err.text);

@@ -80,9 +80,11 @@ static void consider(struct pfw_report *r, const char *schedule, uint32_t chunks
 	snprintf(r->advice.schedule, sizeof(r->advice.schedule), "%s", schedule);
 	snprintf(r->advice.text, sizeof(r->advice.text),
 		 "schedule %s with %u chunk%s a rank would make the step %.0f %% "
-		 "shorter%s: --set pipeline.schedule=%s --set pipeline.chunks=%u",
-		 schedule, chunks, chunks == 1 ? "" : "s", 100 * gain, memory,
-		 schedule, chunks);
+		 "shorter%s", schedule, chunks, chunks == 1 ? "" : "s",
+		 100 * gain, memory);
+	snprintf(r->advice.set, sizeof(r->advice.set), "--set "
+		 "pipeline.schedule=%s --set pipeline.chunks=%u", schedule,
+		 chunks);
 }
 
 static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)

@@ -41,9 +41,9 @@ static const char style[] =
 	".key span{display:inline-block;width:12px;height:12px;margin:0 .3rem 0 1rem}\n"
 	"</style>\n";
 
-static void escaped_part(const char *text, const char *end, FILE *to)
+static void escaped(const char *text, FILE *to)
 {
-	for (; text < end; text++) {
+	for (; *text; text++) {
 		if (*text == '&')
 			fputs("&amp;", to);
 		else if (*text == '<')
@@ -55,24 +55,15 @@ static void escaped_part(const char *text, const char *end, FILE *to)
 	}
 }
 
-static void escaped(const char *text, FILE *to)
-{
-	escaped_part(text, text + strlen(text), to);
-}
-
 /* The sentence, and below it what would be typed. */
-static void print_advice(const char *text, FILE *to)
+static void print_advice(const struct pfw_advice *advice, FILE *to)
 {
-	const char *options = strstr(text, "--set");
-
 	fputs("<p class=\"advice\">", to);
-	if (options) {
-		escaped_part(text, options, to);
-		fputs("<code>", to);
-		escaped(options, to);
+	escaped(advice->text, to);
+	if (advice->found) {
+		fputs(": <code>", to);
+		escaped(advice->set, to);
 		fputs("</code>", to);
-	} else {
-		escaped(text, to);
 	}
 	fputs("</p>\n", to);
 }
@@ -101,7 +92,7 @@ static void print_head(const struct pfw_report *r, FILE *to)
 		r->program->ranks, r->program->chunks,
 		r->program->chunks == 1 ? "" : "s", r->program->microbatches,
 		r->first_step, r->last_step);
-	print_advice(r->advice.text, to);
+	print_advice(&r->advice, to);
 }
 
 static void print_figures(const struct pfw_report *r, FILE *to)

@@ -29,6 +29,7 @@ struct pfw_report_point {
 struct pfw_advice {
 	int found;
 	char text[512];     /**< a sentence, with the figure of the simulator */
+	char set[160];      /**< what has it, where found */
 	char schedule[64];
 	uint32_t chunks;
 	double gain;        /**< share of the step that would be saved */
@@ -85,7 +86,6 @@ int pfw_report_advise(struct pfw_report *r, struct pfw_registry *registry,
 		      struct pfw_error *err);
 int pfw_report_curves(struct pfw_report *r, struct pfw_error *err);
 
-int pfw_report_text(const struct pfw_report *r, FILE *to);
 int pfw_report_html(const struct pfw_report *r, FILE *to,
 		    struct pfw_error *err);
 

@@ -32,8 +32,13 @@ pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json"
 pipefw report "$dir/before" --format text >"$dir/text"
 cat "$dir/text"
 grep -q '^bubble .* % .* %$' "$dir/text" || fail "no bubbles side by side"
-grep -q '^rank 0 waits .* for rank 1: schedule .* shorter' "$dir/text" ||
+tr '\n' ' ' <"$dir/text" |
+	grep -q ' rank 0 waits .* for rank 1: schedule .* shorter' ||
 	fail "no advice"
+for row in '^loss .*, .* at step 12$' '^memory .*iB at most, of rank [0-3]'; do
+	grep -q "$row" "$dir/text" || fail "no line $row"
+done
+grep '^.\{81\}' "$dir/text" && fail "lines wider than a terminal"
 schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\) .*/\1/p' "$dir/text")
 chunks=$(sed -n 's/.*pipeline.chunks=\([0-9]*\)$/\1/p' "$dir/text")
 

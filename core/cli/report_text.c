@@ -1,0 +1,173 @@
+#include "cli/report_text.h"
+
+#include <inttypes.h>
+
+#include "cli/text.h"
+#include "runtime/job.h"
+
+static double percent(const struct pfw_report *r, double ns)
+{
+	return 100 * ns / r->window;
+}
+
+/* All ranks and stages, or of many ranks those that compute least. */
+#define RANKS_ALL 16u
+#define RANKS_IDLEST 8u
+#define STAGES_ALL 32u
+
+static uint32_t idlest(const struct pfw_report *r, const uint32_t *shown,
+		       uint32_t n)
+{
+	uint32_t least = PFW_NONE;
+
+	for (uint32_t k = 0; k < r->program->ranks; k++) {
+		uint32_t i = 0;
+
+		while (i < n && shown[i] != k)
+			i++;
+		if (i == n && (least == PFW_NONE || r->rank[k].compute <
+						    r->rank[least].compute))
+			least = k;
+	}
+	return least;
+}
+
+static void print_rank(const struct pfw_report *r, uint32_t k, FILE *to)
+{
+	const struct pfw_report_rank *rank = &r->rank[k];
+	int some = 0;
+
+	fprintf(to, "%4u %8.1f %% %9.2f %% %6.1f %%  ", k,
+		percent(r, rank->compute), percent(r, rank->transfer),
+		percent(r, rank->idle));
+	for (uint32_t q = 0; q < r->program->ranks; q++)
+		if (percent(r, rank->waits[q]) >= 0.05)
+			fprintf(to, "%s%.1f %% for rank %u", some++ ? ", " : "",
+				percent(r, rank->waits[q]), q);
+	fputs(some ? "\n" : "-\n", to);
+}
+
+/* Of many ranks, those that compute least: they have the longest waits. */
+static void print_ranks(const struct pfw_report *r, FILE *to)
+{
+	uint32_t n = r->program->ranks, shown[RANKS_IDLEST];
+
+	fprintf(to, "rank    compute    transfer     idle  waits\n");
+	if (n <= RANKS_ALL) {
+		for (uint32_t k = 0; k < n; k++)
+			print_rank(r, k, to);
+		return;
+	}
+	for (uint32_t i = 0; i < RANKS_IDLEST; i++) {
+		shown[i] = idlest(r, shown, i);
+		print_rank(r, shown[i], to);
+	}
+	fprintf(to, "the other %u compute no less than these\n",
+		n - RANKS_IDLEST);
+}
+
+static void print_stage(const struct pfw_report *r, uint32_t s, FILE *to)
+{
+	fprintf(to, "%5u %5u %9.3f %9.3f", s, r->program->rank_of[s],
+		(double)r->forward[s] / 1e6, (double)r->input[s] / 1e6);
+	if (r->program->splits)
+		fprintf(to, " %9.3f", (double)r->weight[s] / 1e6);
+	fputc('\n', to);
+}
+
+static int64_t whole_cost(const struct pfw_report *r, uint32_t s)
+{
+	return r->forward[s] + r->input[s] + r->weight[s];
+}
+
+/* Of many stages the dearest and the cheapest. */
+static void print_costs(const struct pfw_report *r, FILE *to)
+{
+	uint32_t dearest = 0, cheapest = 0;
+
+	fprintf(to, "\nstage  rank      F ms      %s\n",
+		r->program->splits ? "I ms      W ms" : "B ms");
+	for (uint32_t s = 0; s < r->program->stages; s++) {
+		if (r->program->stages <= STAGES_ALL)
+			print_stage(r, s, to);
+		if (whole_cost(r, s) > whole_cost(r, dearest))
+			dearest = s;
+		if (whole_cost(r, s) < whole_cost(r, cheapest))
+			cheapest = s;
+	}
+	if (r->program->stages <= STAGES_ALL)
+		return;
+	print_stage(r, dearest, to);
+	print_stage(r, cheapest, to);
+	fprintf(to, "the dearest and the cheapest of %u\n", r->program->stages);
+}
+
+static void print_loss(const struct pfw_report *r, FILE *to)
+{
+	if (r->n_losses)
+		fprintf(to, "\nloss           %.4f at step %" PRIu64 ", %.4f at "
+			"step %" PRIu64 "\n", r->losses[0].value,
+			r->losses[0].step, r->losses[r->n_losses - 1].value,
+			r->losses[r->n_losses - 1].step);
+	if (r->n_valid)
+		fprintf(to, "validation     %.4f at step %" PRIu64 "\n",
+			r->valid[r->n_valid - 1].value,
+			r->valid[r->n_valid - 1].step);
+}
+
+static int print_memory(const struct pfw_report *r, FILE *to,
+			struct pfw_error *err)
+{
+	const struct pfw_job_options how = { .cfg = r->cfg };
+	uint64_t most = 0;
+	uint32_t who = 0;
+	struct pfw_job *job;
+	char text[16];
+	int rc = pfw_job_open(&how, &job, err);
+
+	if (rc)
+		return rc;
+	for (uint32_t k = 0; k < r->program->ranks; k++) {
+		struct pfw_rank_memory m;
+		uint64_t all;
+
+		pfw_job_memory(job, k, &m);
+		all = m.weights + m.gradients + m.optimizer + m.saved + m.work +
+		      m.slots;
+		if (all > most) {
+			most = all;
+			who = k;
+		}
+	}
+	pfw_job_close(job);
+	pfw_text_size(most, text, sizeof(text));
+	fprintf(to, "memory         %s at most, of rank %u, as planned\n", text,
+		who);
+	return 0;
+}
+
+int pfw_report_text(const struct pfw_report *r, FILE *to, struct pfw_error *err)
+{
+	int rc;
+
+	fprintf(to, "%s: %s, p=%u v=%u m=%u, steps %" PRIu64 " to %" PRIu64
+		"\n\n", r->dir, pfw_config_schedule(r->cfg),
+		r->program->ranks, r->program->chunks, r->program->microbatches,
+		r->first_step, r->last_step);
+	fprintf(to, "                 predicted   measured\n");
+	fprintf(to, "step, ms       %11.3f %10.3f\n",
+		(double)r->predicted->step_time / 1e6, r->window / 1e6);
+	fprintf(to, "bubble         %9.1f %% %8.1f %%\n",
+		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
+	fprintf(to, "(from the first action to NORM; predicted at the measured "
+		"cost of each action)\n\n");
+	print_ranks(r, to);
+	print_costs(r, to);
+	print_loss(r, to);
+	rc = print_memory(r, to, err);
+	fputc('\n', to);
+	pfw_text_wrap(to, 0, r->advice.text);
+	if (r->advice.found)
+		fprintf(to, "with %s\n", r->advice.set);
+	return rc;
+}
