@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/cli.h"
@@ -66,6 +67,9 @@ static int parse(struct options *o, int argc, char **argv,
 		return pfw_error_set(err, EINVAL, "one run's folder, please; "
 				     "see pipefw report --help");
 	o->dir = argv[optind];
+	if (access(o->dir, F_OK))
+		return pfw_error_set(err, errno, "%s: cannot find it: %s",
+				     o->dir, strerror(errno));
 	return 0;
 }
 
@@ -96,7 +100,7 @@ static int write_page(const struct options *o, const struct pfw_report *r,
 	if (r->advice.found)
 		printf("with %s\n", r->advice.set);
 	puts(path);
-	return rc;
+	return 0;
 }
 
 int pfw_cli_report(int argc, char **argv)

@@ -27,6 +27,10 @@ step_of() {
 }
 
 pipefw report "$dir" 2>"$dir/err" && fail "a report of nothing"
+rc=0
+pipefw report "$dir/none" 2>"$dir/err" || rc=$?
+[ $rc -eq 2 ] || fail "a folder that is not there ends with $rc, not 2"
+grep -q 'none: cannot find it' "$dir/err" || fail "it does not say what is not there"
 
 pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json"
 pipefw report "$dir/before" --format text >"$dir/text"
