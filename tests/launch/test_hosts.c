@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "launch/launcher.h"
 #include "launch/meet.h"
+#include "words.h"
 
 #define RANKS 4u
 #define LAUNCHERS 3u
@@ -53,17 +54,6 @@ static void pause_a_little(void)
 	const struct timespec t = { .tv_nsec = 2000000 };
 
 	nanosleep(&t, NULL);
-}
-
-static void write_secret(const char *path, const char *text, mode_t mode)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f)
-		exit(99);
-	fputs(text, f);
-	fclose(f);
-	chmod(path, mode);
 }
 
 /* A port that is free now. */
@@ -214,14 +204,6 @@ static void until(int (*holds)(void))
 	while (!holds() && pfw_now() < deadline)
 		pause_a_little();
 	CU_ASSERT(holds());
-}
-
-static int contains(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		return 1;
-	fprintf(stderr, "no \"%s\" in \"%s\"\n", part, text);
-	return 0;
 }
 
 static uint64_t soon(void)
@@ -553,137 +535,7 @@ static void strangers(void)
 	end();
 }
 
-static void secrets(void)
-{
-	struct pfw_secret s;
-	struct pfw_error err = { 0 };
-	char path[96];
-
-	snprintf(path, sizeof(path), "%s/s", dir);
-	CU_ASSERT_EQUAL(pfw_secret_load(path, &s, &err), -ENOENT);
-	CU_ASSERT(contains(err.text, "/dev/urandom"));
-	write_secret(path, "0123456789012345678901234567890123456789\n", 0600);
-	CU_ASSERT_EQUAL(pfw_secret_load(path, &s, &err), 0);
-	CU_ASSERT_EQUAL(s.len, 40);
-	setenv("PIPEFW_SECRET_FILE", path, 1);
-	CU_ASSERT_EQUAL(pfw_secret_load(NULL, &s, &err), 0);
-	unsetenv("PIPEFW_SECRET_FILE");
-	chmod(path, 0640);
-	CU_ASSERT_EQUAL(pfw_secret_load(path, &s, &err), -EACCES);
-	CU_ASSERT(contains(err.text, "chmod 600"));
-	write_secret(path, "0123456789012345678901234567890\n\n\n", 0600);
-	CU_ASSERT_EQUAL(pfw_secret_load(path, &s, &err), -EINVAL);
-	CU_ASSERT(contains(err.text, "at least 32"));
-	unlink(path);
-}
-
-static void endpoints(void)
-{
-	static const char *const wrong[] = {
-		"", "localhost:1", "tcp://", "tcp://:1", "tcp://a", "tcp://a:",
-		"tcp://a:0", "tcp://a:65536", "tcp://a:1x", "tcp://::1:4711",
-		"tcp://[::1]", "tcp://[::1", "tcp://[]:1", "udp://a:1",
-	};
-	struct pfw_endpoint e;
-	struct pfw_error err = { 0 };
-
-	CU_ASSERT_EQUAL(pfw_endpoint_parse("tcp://a.b:4711", &e, &err), 0);
-	CU_ASSERT_STRING_EQUAL(e.host, "a.b");
-	CU_ASSERT_STRING_EQUAL(e.port, "4711");
-	CU_ASSERT_EQUAL(pfw_endpoint_parse("tcp://[fe80::1%lo]:1", &e, &err), 0);
-	CU_ASSERT_STRING_EQUAL(e.host, "fe80::1%lo");
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		err.text[0] = 0;
-		CU_ASSERT_EQUAL(pfw_endpoint_parse(wrong[i], &e, &err),
-				-EINVAL);
-		CU_ASSERT(contains(err.text, "tcp://HOST:PORT"));
-	}
-}
-
-/* Two links over two sockets, so that the test is in the middle. */
-struct middle {
-	struct pfw_link *from, *to;
-	int in, out;
-};
-
-static void open_middle(struct middle *m)
-{
-	const uint8_t key[PFW_MAC_BYTES] = "a key", other[PFW_MAC_BYTES] = "b";
-	int a[2], b[2];
-
-	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_STREAM, 0, a) &&
-			!socketpair(AF_UNIX, SOCK_STREAM, 0, b));
-	CU_ASSERT_EQUAL_FATAL(pfw_link_open(a[0], key, other, &m->from, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(pfw_link_open(b[0], other, key, &m->to, NULL), 0);
-	m->in = a[1];
-	m->out = b[1];
-}
-
-static void close_middle(struct middle *m)
-{
-	pfw_link_close(m->from);
-	pfw_link_close(m->to);
-	close(m->in);
-	close(m->out);
-}
-
-static ssize_t take(const struct middle *m, char *buf, size_t len)
-{
-	return recv(m->in, buf, len, 0);
-}
-
-static void give(const struct middle *m, const char *buf, ssize_t len)
-{
-	CU_ASSERT_EQUAL(send(m->out, buf, (size_t)len, 0), len);
-}
-
-static void meddling(void)
-{
-	static struct pfw_frame f;
-	struct middle m;
-	char one[200], two[200];
-	ssize_t n, k;
-
-	for (int byte = 0; byte < 49; byte++) {
-		open_middle(&m);
-		CU_ASSERT_EQUAL(pfw_link_send(m.from, 3, 2, "hello", 5, NULL), 0);
-		n = take(&m, one, sizeof(one));
-		CU_ASSERT_EQUAL(n, 49);
-		one[byte] ^= 0x10;
-		give(&m, one, n);
-		/* Of a length that is not there the rest is waited for. */
-		k = pfw_link_receive(m.to, &f, NULL);
-		CU_ASSERT(k == -EBADMSG || (k == -EAGAIN && byte < 4));
-		close_middle(&m);
-	}
-	open_middle(&m);
-	CU_ASSERT_EQUAL(pfw_link_send(m.from, 3, 2, "hello", 5, NULL), 0);
-	n = take(&m, one, sizeof(one));
-	CU_ASSERT_EQUAL(pfw_link_send(m.from, 4, 1, "again", 5, NULL), 0);
-	k = take(&m, two, sizeof(two));
-	give(&m, one, n);
-	CU_ASSERT_EQUAL(pfw_link_receive(m.to, &f, NULL), 0);
-	CU_ASSERT(f.type == 3 && f.rank == 2 && f.len == 5 &&
-		  !memcmp(f.body, "hello", 5));
-	/* Said twice. */
-	give(&m, one, n);
-	CU_ASSERT_EQUAL(pfw_link_receive(m.to, &f, NULL), -EBADMSG);
-	close_middle(&m);
-	open_middle(&m);
-	/* One left out. */
-	CU_ASSERT_EQUAL(pfw_link_send(m.from, 3, 2, "hello", 5, NULL), 0);
-	take(&m, one, sizeof(one));
-	CU_ASSERT_EQUAL(pfw_link_send(m.from, 4, 1, "again", 5, NULL), 0);
-	k = take(&m, two, sizeof(two));
-	give(&m, two, k);
-	CU_ASSERT_EQUAL(pfw_link_receive(m.to, &f, NULL), -EBADMSG);
-	close_middle(&m);
-}
-
 static const struct unit_test tests[] = {
-	{ "what a secret may be", secrets },
-	{ "where to meet", endpoints },
-	{ "frames that were meddled with", meddling },
 	{ "three launchers, four ranks", they_meet },
 	{ "a rank of the lead dies", a_rank_of_the_lead_dies },
 	{ "a rank of a guest dies", a_rank_of_a_guest_dies },
