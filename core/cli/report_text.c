@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "cli/shown.h"
 #include "cli/text.h"
 #include "runtime/job.h"
 
@@ -10,26 +11,15 @@ static double percent(const struct pfw_report *r, double ns)
 	return 100 * ns / r->window;
 }
 
-/* All ranks and stages, or of many ranks those that compute least. */
-#define RANKS_ALL 16u
-#define RANKS_IDLEST 8u
+/* All stages, or of many a line that says so. */
 #define STAGES_ALL 32u
 
-static uint32_t idlest(const struct pfw_report *r, const uint32_t *shown,
-		       uint32_t n)
+/* Who computes least has the longest waits. */
+static int64_t idle_of(const void *report, uint32_t k)
 {
-	uint32_t least = PFW_NONE;
+	const struct pfw_report *r = report;
 
-	for (uint32_t k = 0; k < r->program->ranks; k++) {
-		uint32_t i = 0;
-
-		while (i < n && shown[i] != k)
-			i++;
-		if (i == n && (least == PFW_NONE || r->rank[k].compute <
-						    r->rank[least].compute))
-			least = k;
-	}
-	return least;
+	return (int64_t)r->window - (int64_t)r->rank[k].compute;
 }
 
 static void print_rank(const struct pfw_report *r, uint32_t k, FILE *to)
@@ -47,23 +37,17 @@ static void print_rank(const struct pfw_report *r, uint32_t k, FILE *to)
 	fputs(some ? "\n" : "-\n", to);
 }
 
-/* Of many ranks, those that compute least: they have the longest waits. */
 static void print_ranks(const struct pfw_report *r, FILE *to)
 {
-	uint32_t n = r->program->ranks, shown[RANKS_IDLEST];
+	uint32_t shown[PFW_SHOWN_ALL], ranks = r->program->ranks;
+	uint32_t n = pfw_shown_ranks(ranks, idle_of, r, shown);
 
 	fprintf(to, "rank    compute    transfer     idle  waits\n");
-	if (n <= RANKS_ALL) {
-		for (uint32_t k = 0; k < n; k++)
-			print_rank(r, k, to);
-		return;
-	}
-	for (uint32_t i = 0; i < RANKS_IDLEST; i++) {
-		shown[i] = idlest(r, shown, i);
+	for (uint32_t i = 0; i < n; i++)
 		print_rank(r, shown[i], to);
-	}
-	fprintf(to, "the other %u compute no less than these\n",
-		n - RANKS_IDLEST);
+	if (n < ranks)
+		fprintf(to, "the other %u compute no less than these\n",
+			ranks - n);
 }
 
 static void print_stage(const struct pfw_report *r, uint32_t s, FILE *to)

@@ -3,11 +3,9 @@
 #include <string.h>
 
 #include "cli/schedule_show.h"
+#include "cli/shown.h"
 #include "cli/text.h"
 
-/* All ranks, or of many the idlest ones. */
-#define RANKS_ALL 16u
-#define RANKS_IDLEST 8u
 /* Actions of a path: all, or so many from each end. */
 #define PATH_ALL 14u
 #define PATH_END 6u
@@ -16,8 +14,10 @@
 /* Where figures begin. */
 #define PATH_COLUMN 13
 
-static int64_t idle_of(const struct pfw_simulation *sim, uint32_t r)
+static int64_t idle_of(const void *simulation, uint32_t r)
 {
+	const struct pfw_simulation *sim = simulation;
+
 	return sim->step_time - sim->rank[r].busy;
 }
 
@@ -52,43 +52,20 @@ static void print_idle(const struct pfw_simulation *sim, uint32_t r)
 	print_waits(sim, r);
 }
 
-/* The idlest rank that is not shown yet, the first of equals. */
-static uint32_t idlest(const struct pfw_simulation *sim, const uint32_t *shown,
-		       uint32_t n)
-{
-	uint32_t most = PFW_NONE;
-
-	for (uint32_t r = 0; r < sim->ranks; r++) {
-		uint32_t i = 0;
-
-		while (i < n && shown[i] != r)
-			i++;
-		if (i == n && (most == PFW_NONE ||
-			       idle_of(sim, r) > idle_of(sim, most)))
-			most = r;
-	}
-	return most;
-}
-
 void pfw_schedule_idle(const struct pfw_schedule_job *job)
 {
 	const struct pfw_simulation *sim = job->sim;
-	uint32_t shown[RANKS_IDLEST];
+	uint32_t shown[PFW_SHOWN_ALL], n;
 
 	if (sim->step_time * sim->ranks == sim->busy)
 		return;
 	puts("\nidle     warm-up   steady   cool-down  waits for, %");
-	if (sim->ranks <= RANKS_ALL) {
-		for (uint32_t r = 0; r < sim->ranks; r++)
-			print_idle(sim, r);
-	} else {
-		for (uint32_t n = 0; n < RANKS_IDLEST; n++) {
-			shown[n] = idlest(sim, shown, n);
-			print_idle(sim, shown[n]);
-		}
+	n = pfw_shown_ranks(sim->ranks, idle_of, sim, shown);
+	for (uint32_t i = 0; i < n; i++)
+		print_idle(sim, shown[i]);
+	if (n < sim->ranks)
 		printf("the other %u are idle no longer than these\n",
-		       sim->ranks - RANKS_IDLEST);
-	}
+		       sim->ranks - n);
 	putchar('\n');
 }
 

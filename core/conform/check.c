@@ -28,14 +28,20 @@ void pfw_verdict_free(struct pfw_verdict *verdict)
 		munmap(verdict, sizeof(*verdict));
 }
 
+static void conclude(struct pfw_trial *t, uint32_t result,
+		     const char *words, va_list args)
+{
+	t->verdict->result = result;
+	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), words,
+		  args);
+}
+
 void pfw_trial_refuse(struct pfw_trial *t, const char *found, ...)
 {
 	va_list args;
 
-	t->verdict->result = PFW_CHECK_REFUSED;
 	va_start(args, found);
-	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), found,
-		  args);
+	conclude(t, PFW_CHECK_REFUSED, found, args);
 	va_end(args);
 	_exit(0);
 }
@@ -44,10 +50,8 @@ void pfw_trial_skip(struct pfw_trial *t, const char *why, ...)
 {
 	va_list args;
 
-	t->verdict->result = PFW_CHECK_SKIPPED;
 	va_start(args, why);
-	vsnprintf(t->verdict->found.text, sizeof(t->verdict->found.text), why,
-		  args);
+	conclude(t, PFW_CHECK_SKIPPED, why, args);
 	va_end(args);
 	_exit(0);
 }
