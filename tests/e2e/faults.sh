@@ -50,6 +50,14 @@ for at in 6 9 15; do
 		exit 1
 	}
 done
+# With a checksum it is refused and named.
+cp "$tmp/run.cfg" "$tmp/bare.cfg"
+sed -i 's/rank = 0; } ) *; };/rank = 0; }, { name = "checksum"; } ); };/' "$tmp/run.cfg"
+way='step [12] (message [0-9]* from rank 0 to rank 1) was damaged'
+ends 9 'fault = "corrupt"; at = 6;' "the activation of stage 0, micro-batch 3, $way"
+ends 9 'fault = "corrupt"; at = 11;' "the scalar of $way"
+ends 0 '' ''
+cp "$tmp/bare.cfg" "$tmp/run.cfg"
 ends 0 'fault = "stall"; at = 6; stall_ms = 10;' ''
 ends 0 'fault = "kill"; trigger = "'"$tmp"'/now";' ''
 grep -q ',send,0,1,activation,' "$tmp/messages.0.csv" || {

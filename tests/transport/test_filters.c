@@ -355,6 +355,60 @@ static void test_trace_cannot_write(void)
 	subject_free(&s);
 }
 
+/* A run of messages with a bit of one of them flipped: it alone is refused, by
+ * name, wherever in its payload or behind it that bit is. */
+static void test_checksum(void)
+{
+	struct pfw_subject s;
+
+	load("checksum", "", &s);
+	for (uint64_t at = 0; at < 40; at++) {
+		struct pfw_error err = { 0 };
+		struct pfw_message_id id;
+		struct pfw_pair p;
+		uint64_t bytes, m = 99;
+		uint32_t slot;
+
+		CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 3, 64), 0);
+		for (uint32_t i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(send_one(&p, i, i, 24, NULL), 0);
+		((unsigned char *)s.ops->slot(p.tx, 1))[at] ^= 1u << at % 8;
+		CU_ASSERT_EQUAL(take_one(&p, &m), 0);
+		CU_ASSERT_EQUAL(m, 0);
+		CU_ASSERT_EQUAL(s.ops->recv(p.rx, &slot, &bytes, &id, &err),
+				-EPROTO);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "(message 1 from rank 0 "
+					      "to rank 1) was damaged"));
+		CU_ASSERT_EQUAL(take_one(&p, &m), 0);
+		CU_ASSERT_EQUAL(m, 2);
+		pfw_pair_close(&p);
+	}
+	subject_free(&s);
+}
+
+/* As a transport would have it that tells of a message before it is there. */
+static void test_checksum_of_another(void)
+{
+	struct pfw_error err = { 0 };
+	unsigned char before[64];
+	struct pfw_message_id id;
+	struct pfw_subject s;
+	struct pfw_pair p;
+	uint64_t bytes, m;
+	uint32_t slot;
+
+	load("checksum", "", &s);
+	CU_ASSERT_EQUAL_FATAL(pfw_pair_open(&p, &s, 0, 1, 64), 0);
+	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 40, NULL), 0);
+	memcpy(before, s.ops->slot(p.tx, 0), sizeof(before));
+	CU_ASSERT_EQUAL(take_one(&p, &m), 0);
+	CU_ASSERT_EQUAL(send_one(&p, 1, 0, 40, NULL), 0);
+	memcpy(s.ops->slot(p.tx, 0), before, sizeof(before));
+	CU_ASSERT_EQUAL(s.ops->recv(p.rx, &slot, &bytes, &id, &err), -EPROTO);
+	pfw_pair_close(&p);
+	subject_free(&s);
+}
+
 /* A filter on a filter: the message is late, and one is lost. */
 static void test_stack(void)
 {
@@ -391,6 +445,8 @@ static const struct unit_test tests[] = {
 	{ "fault: kill", test_kill },
 	{ "trace", test_trace },
 	{ "trace: a file that cannot be written", test_trace_cannot_write },
+	{ "checksum: any bit", test_checksum },
+	{ "checksum: of the message before", test_checksum_of_another },
 	{ "one on another", test_stack },
 };
 

@@ -7,13 +7,12 @@
  * at once.  The time is the host's monotonic clock: both ends on one host.
  */
 #include "../common/dice.h"
-#include "../common/forward.h"
+#include "../common/trailer.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -40,20 +39,11 @@ struct transport {
 	uint64_t spin_ns;
 };
 
-/* Behind the payload, from the next multiple of 8 on. */
-struct trailer {
-	uint64_t arrival;
-	uint64_t bytes; /* of payload */
-};
-
 struct channel {
-	struct forward below;
+	struct trailed below; /* a trailer's value: when it arrives */
 	struct link link;
 	uint64_t spin_ns;
-	uint64_t slot_bytes; /* ours; the slots below have room for a trailer */
-	uint32_t n_slots;
 	uint64_t dice;
-	uint64_t messages, bytes;
 	uint64_t link_free; /* sender: when the last message has left */
 	/* receiver: a message that is on its way */
 	int held;
@@ -81,7 +71,7 @@ static void delay_props(const struct pfw_values *opt, struct pfw_transport_props
 
 	if (out->size < sizeof(*out))
 		return;
-	out->max_bytes -= PFW_ALIGN;
+	trailer_props(out);
 	out->latency += (uint64_t)(link.latency + link.jitter / 2);
 	if (link.ns_per_byte <= 0)
 		return;
@@ -117,25 +107,18 @@ static int delay_open_channel(void *transport, const struct pfw_channel_info *in
 			      struct pfw_error *err)
 {
 	const struct transport *t = transport;
-	struct pfw_channel_info larger = *info;
 	struct channel *c = *channel;
 
-	if (info->memory != PFW_MEM_HOST)
-		return pfw_error_set(err, ENOTSUP, "the delay filter writes behind "
-				     "the payload: it takes host memory only");
 	if (!c) {
 		c = calloc(1, sizeof(*c));
 		if (!c)
 			return pfw_error_set(err, ENOMEM, "out of memory");
 		c->link = t->link;
 		c->spin_ns = t->spin_ns;
-		c->slot_bytes = info->slot_bytes;
-		c->n_slots = info->n_slots;
 		c->dice = dice_row(t->link.seed, info);
 		*channel = c;
 	}
-	larger.slot_bytes += PFW_ALIGN;
-	return forward_open_channel(&t->below, &larger, peer, &c->below, err);
+	return trailer_open_channel(&t->below, info, peer, &c->below, err);
 }
 
 static void delay_close_channel(void *channel)
@@ -144,13 +127,8 @@ static void delay_close_channel(void *channel)
 
 	if (!c)
 		return;
-	forward_close_channel(&c->below);
+	forward_close_channel(&c->below.below);
 	free(c);
-}
-
-static uint64_t padded(uint64_t bytes)
-{
-	return (bytes + 7) / 8 * 8;
 }
 
 static uint64_t arrival(struct channel *c, uint64_t bytes)
@@ -160,58 +138,27 @@ static uint64_t arrival(struct channel *c, uint64_t bytes)
 
 	c->link_free = start + (uint64_t)((double)bytes * c->link.ns_per_byte);
 	return c->link_free + (uint64_t)(c->link.latency + c->link.jitter *
-					 dice_throw(c->dice, c->messages));
+					 dice_throw(c->dice, c->below.messages));
 }
 
 static int delay_send(void *channel, uint32_t slot, uint64_t bytes,
 		      const struct pfw_message_id *id, struct pfw_error *err)
 {
 	struct channel *c = channel;
-	struct trailer trailer = { .bytes = bytes };
-	unsigned char *at;
-	int rc;
+	int rc = trailer_fits(&c->below, slot, bytes, err);
 
-	if (slot >= c->n_slots)
-		return pfw_error_set(err, EINVAL, "slot %u of a channel of %u "
-				     "slots", slot, c->n_slots);
-	if (bytes > c->slot_bytes)
-		return pfw_error_set(err, EMSGSIZE, "a message of %llu bytes in "
-				     "slots of %llu", (unsigned long long)bytes,
-				     (unsigned long long)c->slot_bytes);
-	trailer.arrival = arrival(c, bytes);
-	at = c->below.ops->slot(c->below.channel, slot);
-	memcpy(at + padded(bytes), &trailer, sizeof(trailer));
-	rc = forward_send(c, slot, padded(bytes) + sizeof(trailer), id, err);
-	if (rc)
-		return rc;
-	c->messages++;
-	c->bytes += bytes;
-	return 0;
+	return rc ? rc : trailer_send(&c->below, slot, bytes, arrival(c, bytes),
+				      id, err);
 }
 
 /* The next message from below, whether or not its time has come. */
 static int hold(struct channel *c, struct pfw_error *err)
 {
-	const unsigned char *at;
-	uint64_t bytes;
-	int rc;
+	int rc = c->held ? 0 : trailer_recv(&c->below, &c->slot, &c->trailer,
+					    &c->id, err);
 
-	if (c->held)
-		return 0;
-	rc = forward_recv(c, &c->slot, &bytes, &c->id, err);
-	if (rc)
-		return rc;
-	at = c->below.ops->slot(c->below.channel, c->slot);
-	if (bytes >= sizeof(c->trailer))
-		memcpy(&c->trailer, at + bytes - sizeof(c->trailer),
-		       sizeof(c->trailer));
-	if (bytes < sizeof(c->trailer) || c->trailer.bytes > c->slot_bytes ||
-	    padded(c->trailer.bytes) + sizeof(c->trailer) != bytes)
-		return pfw_error_set(err, EBADMSG, "a message without the delay "
-				     "filter's trailer: the other end has other "
-				     "filters, or the message is damaged");
-	c->held = 1;
-	return 0;
+	c->held = !rc;
+	return rc;
 }
 
 static int delay_recv(void *channel, uint32_t *slot, uint64_t *bytes,
@@ -222,14 +169,12 @@ static int delay_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 
 	if (rc)
 		return rc;
-	if (pfw_now() < c->trailer.arrival)
+	if (pfw_now() < c->trailer.value)
 		return -EAGAIN;
 	*slot = c->slot;
 	*bytes = c->trailer.bytes;
 	*id = c->id;
 	c->held = 0;
-	c->messages++;
-	c->bytes += c->trailer.bytes;
 	return 0;
 }
 
@@ -251,7 +196,7 @@ static int sleep_until(uint64_t wake)
 /* Sleeps but for the last bit, which is shorter than waking up takes. */
 static int wait_for_arrival(const struct channel *c, uint64_t deadline)
 {
-	uint64_t until = c->trailer.arrival < deadline ? c->trailer.arrival : deadline;
+	uint64_t until = c->trailer.value < deadline ? c->trailer.value : deadline;
 	uint64_t wake = until > c->spin_ns ? until - c->spin_ns : 0;
 
 	if (pfw_now() < wake && sleep_until(wake))
@@ -270,17 +215,6 @@ static int delay_wait(void *channel, uint32_t slot, uint64_t deadline)
 	return forward_wait(channel, slot, deadline);
 }
 
-static void delay_stats(void *channel, struct pfw_channel_stats *out)
-{
-	const struct channel *c = channel;
-
-	forward_stats(channel, out);
-	if (out->size >= offsetof(struct pfw_channel_stats, copied_bytes)) {
-		out->messages = c->messages;
-		out->bytes = c->bytes;
-	}
-}
-
 static const struct pfw_transport_ops ops = {
 	.size = sizeof(ops),
 	.props = delay_props,
@@ -295,7 +229,8 @@ static const struct pfw_transport_ops ops = {
 	.release = forward_release,
 	.wait = delay_wait,
 	.check = forward_check,
-	.stats = delay_stats,
+	.stats = trailer_stats,
+	.post = trailer_post,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_FILTER, .name = "delay",
