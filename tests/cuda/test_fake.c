@@ -1,0 +1,92 @@
+/* The stand-in for libcudart: what tests over it rely on. */
+#include "cuda/fake_cuda.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "unit/unit.h"
+
+static void hold(void *arg)
+{
+	while (!atomic_load((atomic_int *)arg))
+		;
+}
+
+/* A stream that waits for an event sees what was done before it. */
+static void test_order(void)
+{
+	cudaStream_t a, b;
+	cudaEvent_t event;
+	atomic_int go = 0;
+	void *device;
+	int value = 0;
+
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreateWithFlags(
+				      &a, cudaStreamNonBlocking), 0);
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreate(&b), 0);
+	CU_ASSERT_EQUAL_FATAL(cudaEventCreateWithFlags(&event, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(cudaMalloc(&device, sizeof(value)), 0);
+	CU_ASSERT_EQUAL(cudaLaunchHostFunc(a, hold, &go), 0);
+	CU_ASSERT_EQUAL(cudaMemsetAsync(device, 1, sizeof(value), a), 0);
+	CU_ASSERT_EQUAL(cudaEventRecord(event, a), 0);
+	CU_ASSERT_EQUAL(cudaEventQuery(event), cudaErrorNotReady);
+	CU_ASSERT_EQUAL(cudaStreamWaitEvent(b, event, 0), 0);
+	CU_ASSERT_EQUAL(cudaStreamQuery(b), cudaErrorNotReady);
+	atomic_store(&go, 1);
+	CU_ASSERT_EQUAL(cudaMemcpyAsync(&value, device, sizeof(value),
+					cudaMemcpyDeviceToHost, b), 0);
+	CU_ASSERT_EQUAL(value, 0x01010101);
+	CU_ASSERT_EQUAL(cudaEventQuery(event), 0);
+	CU_ASSERT_EQUAL(cudaFree(device), 0);
+	CU_ASSERT_EQUAL(cudaEventDestroy(event), 0);
+	CU_ASSERT_EQUAL(cudaStreamDestroy(a), 0);
+	CU_ASSERT_EQUAL(cudaStreamDestroy(b), 0);
+	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
+}
+
+static void test_memory(void)
+{
+	struct cudaPointerAttributes attr;
+	char host[16] = { 0 };
+	char *device;
+
+	CU_ASSERT_EQUAL_FATAL(cudaMalloc((void **)&device, 16), 0);
+	CU_ASSERT_NOT_EQUAL(device[3], 0);
+	CU_ASSERT(fake_cuda_is_device(device + 8, 8));
+	CU_ASSERT(!fake_cuda_is_device(device + 8, 9));
+	CU_ASSERT(!fake_cuda_is_device(host, 1));
+	CU_ASSERT_EQUAL(cudaMemcpy(device, host, 16, cudaMemcpyHostToDevice), 0);
+	CU_ASSERT_EQUAL(device[3], 0);
+	CU_ASSERT_EQUAL(cudaMemcpy(host, device, 16, cudaMemcpyHostToDevice),
+			cudaErrorInvalidValue);
+	CU_ASSERT_EQUAL(cudaGetLastError(), cudaErrorInvalidValue);
+	CU_ASSERT_EQUAL(cudaPointerGetAttributes(&attr, device), 0);
+	CU_ASSERT_EQUAL(attr.type, cudaMemoryTypeDevice);
+	CU_ASSERT_EQUAL(cudaHostRegister(host, 16, 0), 0);
+	CU_ASSERT_EQUAL(cudaPointerGetAttributes(&attr, host + 1), 0);
+	CU_ASSERT_EQUAL(attr.type, cudaMemoryTypeHost);
+	CU_ASSERT_EQUAL(cudaHostUnregister(host), 0);
+	CU_ASSERT_EQUAL(cudaFree(device), 0);
+	CU_ASSERT_EQUAL(cudaFree(device), cudaErrorInvalidValue);
+	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
+}
+
+static void test_failure(void)
+{
+	void *device;
+
+	fake_cuda_fail("cudaMalloc", 2, cudaErrorMemoryAllocation);
+	CU_ASSERT_EQUAL(cudaMalloc(&device, 1), 0);
+	CU_ASSERT_EQUAL(cudaFree(device), 0);
+	CU_ASSERT_EQUAL(cudaMalloc(&device, 1), cudaErrorMemoryAllocation);
+	CU_ASSERT_EQUAL(cudaMalloc(&device, 1), 0);
+	CU_ASSERT_EQUAL(cudaFree(device), 0);
+}
+
+static const struct unit_test tests[] = {
+	{ "streams and events keep their order", test_order },
+	{ "memory is of a kind", test_memory },
+	{ "the nth call fails", test_failure },
+};
+
+UNIT_MAIN("cuda stand-in", tests)
