@@ -26,6 +26,11 @@ struct CUstream_st;
  *  it more than 48 KiB of shared memory. */
 int pfw_cuda_prepare(void);
 
+/** The widest rows of layernorm and the largest heads; their sums must fit into
+ *  the shared memory of every card since sm_80. */
+#define PFW_CUDA_MOST_C 12288u
+#define PFW_CUDA_MOST_HEAD 1024u
+
 /** No more than this is ever asked for by a _workspace() below, for shapes with
  *  rows (batch * seq) up to 2^20 and heads * rows up to 2^23. */
 #define PFW_CUDA_WORKSPACE ((size_t)32 << 20)
