@@ -163,6 +163,14 @@ static struct pfw_message_id identity(const struct pfw_rank *rank,
 	};
 }
 
+int pfw_end_post(struct pfw_end *end, uint32_t slot, uint64_t bytes,
+		 struct pfw_error *err)
+{
+	if (!end->ops->post)
+		return 0;
+	return end->ops->post(end->channel, slot, bytes, err);
+}
+
 int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
 		    uint32_t program, const struct pfw_channel *channel,
 		    uint32_t index, struct pfw_error *err)
@@ -203,10 +211,13 @@ int pfw_end_receive_next(struct pfw_rank *rank, struct pfw_end *end,
 			 uint64_t bytes, const void **data, uint32_t *slot,
 			 struct pfw_error *err)
 {
+	uint32_t next = (uint32_t)(end->received % end->edge->n_slots);
 	struct pfw_message_id got, want;
 	uint64_t came;
-	int rc = next_message(rank, end, what, slot, &came, &got, err);
+	int rc = pfw_end_post(end, next, bytes, err);
 
+	if (!rc)
+		rc = next_message(rank, end, what, slot, &came, &got, err);
 	if (rc)
 		return rc;
 	want = identity(rank, end, end->received, program, what->stage,

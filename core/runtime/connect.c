@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/size.h"
 #include "runtime/local.h"
 #include "runtime/rank.h"
@@ -194,10 +195,21 @@ static int warm_up(struct pfw_rank *rank, struct pfw_error *err)
 	return 0;
 }
 
+/* Actions, slots and the order of every edge's messages, of all programs. */
+static uint64_t hash_programs(const struct pfw_job *job)
+{
+	uint64_t hash = PFW_HASH_START;
+
+	for (uint32_t i = 0; i < PFW_PROGRAMS; i++)
+		if (job->programs[i].program)
+			hash = pfw_hash_u64(hash, job->programs[i].program->hash);
+	return hash;
+}
+
 /* Different binaries or configs on two hosts would not know it otherwise. */
 static int compare_programs(struct pfw_rank *rank, struct pfw_error *err)
 {
-	uint64_t ours = pfw_job_placement(rank->job)->hash, theirs;
+	uint64_t ours = hash_programs(rank->job), theirs;
 	size_t len;
 	int rc;
 

@@ -285,6 +285,39 @@ static void show(const struct pfw_rank *rank, const struct pfw_op *op)
 	atomic_store_explicit(&s->turns, turns + 1, memory_order_relaxed);
 }
 
+/* What a message of a channel holds, for the shape that runs. */
+static uint64_t message_bytes(const struct work *w,
+			      const struct pfw_channel *channel,
+			      uint32_t message)
+{
+	uint32_t maker = channel->messages[message].stage;
+	const struct pfw_model_stage *s =
+		&w->rank->job->model->stages[maker];
+	uint32_t after = s->first_layer + s->n_layers - 1;
+
+	return boundary_bytes(w->rank, channel->kind == PFW_CHANNEL_GRADIENT ?
+					       s->first_layer - 1 : after);
+}
+
+/* The receives that the plan has before action @p i; *next goes on. */
+static int post(const struct work *w, const struct pfw_rank_program *list,
+		size_t i, uint32_t *next, struct pfw_error *err)
+{
+	int rc = 0;
+
+	for (; !rc && *next < list->n_posts && list->posts[*next].at <= i;
+	     (*next)++) {
+		const struct pfw_posting *p = &list->posts[*next];
+		const struct pfw_channel *c =
+			&w->jp->program->channels[p->channel];
+
+		rc = pfw_end_post(&w->rank->ends[w->jp->edge[p->channel]],
+				  c->messages[p->message].slot,
+				  message_bytes(w, c, p->message), err);
+	}
+	return rc;
+}
+
 int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 		 struct pfw_error *err)
 {
@@ -296,6 +329,7 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 	const struct pfw_rank_program *list =
 		&w.jp->program->rank[rank->rank];
 	int traced = rank->trace && program == PFW_PROGRAM_TRAIN;
+	uint32_t posted = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < w.jp->program->n_channels; i++)
@@ -310,7 +344,9 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 	for (size_t i = 0; !rc && i < list->n; i++) {
 		w.op = &list->ops[i];
 		show(rank, w.op);
-		rc = traced ? trace_op(&w, err) : run_op(&w, err);
+		rc = post(&w, list, i, &posted, err);
+		if (!rc)
+			rc = traced ? trace_op(&w, err) : run_op(&w, err);
 	}
 	return rc;
 }

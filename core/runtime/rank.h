@@ -163,6 +163,10 @@ void pfw_rank_close_stacks(struct pfw_rank *rank);
 struct pfw_awaited {
 	uint32_t type, stage, microbatch;
 };
+/** The edge's next message will land in this slot; nothing to do where messages
+ *  arrive by themselves. */
+int pfw_end_post(struct pfw_end *end, uint32_t slot, uint64_t bytes,
+		 struct pfw_error *err);
 /** Until the edge has delivered message @p index of this run, checking each. */
 int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
 		    uint32_t program, const struct pfw_channel *channel,

@@ -195,6 +195,35 @@ static void fill_rank(struct assembly *a, uint32_t r)
 		rank->ops[rank->n++] = blank_op(after[i]);
 }
 
+/* LOAD comes before the first node. */
+static void fill_posts(struct assembly *a, const struct pfw_posts *posts)
+{
+	const struct pfw_lowered *low = a->low;
+
+	for (uint32_t i = 0; i < posts->n; i++) {
+		uint32_t message = posts->list[i];
+		uint32_t lane = low->lane_of[message], to = low->lanes[lane].to;
+		struct pfw_rank_program *rank = &a->prog->rank[to];
+
+		rank->posts[rank->n_posts++] = (struct pfw_posting){
+			.at = posts->at[message] - low->first[to] + 1,
+			.channel = lane,
+			.message = message - low->lanes[lane].first,
+		};
+	}
+}
+
+static uint64_t hash_posts(uint64_t h, const struct pfw_rank_program *rank)
+{
+	for (uint32_t i = 0; i < rank->n_posts; i++) {
+		const struct pfw_posting *p = &rank->posts[i];
+
+		h = pfw_hash_u64(h, (uint64_t)p->channel << 32 | p->at);
+		h = pfw_hash_u64(h, p->message);
+	}
+	return h;
+}
+
 /* What the rest follows from, and the numbers that follow from it. */
 static uint64_t hash_program(const struct pfw_program *prog)
 {
@@ -220,11 +249,40 @@ static uint64_t hash_program(const struct pfw_program *prog)
 			h = pfw_hash_u64(h, (uint64_t)op->saved << 32 |
 						    op->microbatch);
 		}
+		h = hash_posts(h, &prog->rank[r]);
 	}
 	return h;
 }
 
-static struct pfw_program *allocate(const struct pfw_lowered *low)
+/* As many as each rank receives, if they are posted at all. */
+static int allocate_posts(const struct pfw_lowered *low,
+			  const struct pfw_posts *posts,
+			  struct pfw_program *prog)
+{
+	uint32_t *n;
+
+	if (!posts->n)
+		return 1;
+	n = calloc(prog->ranks, sizeof(*n));
+	if (!n)
+		return 0;
+	for (uint32_t i = 0; i < posts->n; i++)
+		n[low->lanes[low->lane_of[posts->list[i]]].to]++;
+	for (uint32_t r = 0; r < prog->ranks; r++) {
+		struct pfw_rank_program *rank = &prog->rank[r];
+
+		rank->posts = calloc((size_t)n[r] + 1, sizeof(*rank->posts));
+		if (!rank->posts) {
+			free(n);
+			return 0;
+		}
+	}
+	free(n);
+	return 1;
+}
+
+static struct pfw_program *allocate(const struct pfw_lowered *low,
+				    const struct pfw_posts *posts)
 {
 	const struct pfw_schedule_plan *plan = low->plan;
 	struct pfw_program *prog = calloc(1, sizeof(*prog));
@@ -256,6 +314,7 @@ static struct pfw_program *allocate(const struct pfw_lowered *low)
 					       sizeof(*prog->rank[r].n_saved));
 		ok = prog->rank[r].ops && prog->rank[r].n_saved;
 	}
+	ok = ok && allocate_posts(low, posts, prog);
 	if (!ok) {
 		pfw_program_free(prog);
 		return NULL;
@@ -276,7 +335,7 @@ int pfw_program_assemble(const struct pfw_lowered *low,
 	struct assembly a = {
 		.low = low,
 		.slots = counts->planned,
-		.prog = allocate(low),
+		.prog = allocate(low, &counts->posts),
 	};
 	int rc = 0;
 
@@ -292,6 +351,7 @@ int pfw_program_assemble(const struct pfw_lowered *low,
 		fill_channels(&a, counts);
 		for (uint32_t r = 0; r < low->plan->ranks; r++)
 			fill_rank(&a, r);
+		fill_posts(&a, &counts->posts);
 		a.prog->ideal_time = counts->ideal_time;
 		a.prog->planned_time = counts->planned_time;
 		a.prog->hash = hash_program(a.prog);

@@ -10,6 +10,7 @@
 struct pfw_slot_counts {
 	uint32_t *least_live, *least_ideal, *planned; /**< [n_lanes] */
 	int64_t ideal_time, planned_time;
+	struct pfw_posts posts; /**< empty: receives need no posting */
 };
 
 int pfw_program_assemble(const struct pfw_lowered *low,

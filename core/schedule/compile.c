@@ -63,6 +63,7 @@ static int counts_make(uint32_t n_lanes, struct pfw_slot_counts *out,
 
 static void counts_clear(struct pfw_slot_counts *counts)
 {
+	pfw_posts_clear(&counts->posts);
 	free(counts->planned);
 	free(counts->least_ideal);
 	free(counts->least_live);
@@ -89,6 +90,8 @@ static int prove(const struct pfw_compile *how, const struct pfw_lowered *low,
 	if (!rc && pfw_pass_run(&pass, counts->planned))
 		rc = pfw_deadlock_explain(&pass, err);
 	counts->planned_time = pass.time;
+	if (!rc && how->props && how->props->receive == PFW_RECEIVE_PLANNED)
+		rc = pfw_posts_make(&pass, &counts->posts, err);
 	pfw_pass_clear(&pass);
 	pfw_queues_free(queues);
 	return rc;

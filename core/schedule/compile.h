@@ -6,6 +6,7 @@
  *   queues   which transfers wait for which, where a transport says so
  *   pass     plays it all: a deadlock, or the earliest time of everything
  *   slots    the least number of slots that live, and that cost no time
+ *   posts    when receives are posted, where that is the plan's to say
  *
  * Messages of a channel are numbered in the order they are sent, and its
  * releases in the order the consumer does them; both number spaces are laid
@@ -123,6 +124,20 @@ int pfw_pass_run(struct pfw_pass *pass, const uint32_t *n_slots);
 /** The release that the node's message waits for its slot, or PFW_NONE. */
 uint32_t pfw_pass_slot_wait(const struct pfw_pass *pass,
 			    const struct pfw_node *node);
+
+/** When receives are posted. */
+struct pfw_posts {
+	uint32_t *at;   /**< [n_messages]: node before which; PFW_NONE: by itself */
+	uint32_t *list; /**< [n]: messages in ascending order of `at`, those of a
+			     queue in its order */
+	uint32_t n;
+};
+
+/** From the last run of the pass, which has queues. */
+int pfw_posts_make(const struct pfw_pass *pass, struct pfw_posts *out,
+		   struct pfw_error *err);
+/** Takes one that was never made, zeroed. */
+void pfw_posts_clear(struct pfw_posts *posts);
 
 /** Writes who waits for what, round the cycle; gives -EDEADLK. */
 int pfw_deadlock_explain(const struct pfw_pass *pass, struct pfw_error *err);

@@ -12,6 +12,7 @@ void pfw_program_free(struct pfw_program *prog)
 		free(prog->channels[i].messages);
 	for (uint32_t r = 0; prog->rank && r < prog->ranks; r++) {
 		free(prog->rank[r].ops);
+		free(prog->rank[r].posts);
 		free(prog->rank[r].n_saved);
 	}
 	free(prog->rank);

@@ -105,9 +105,18 @@ struct pfw_op {
 	struct pfw_transfer input, output, grad_output, grad_input;
 };
 
+/** A receive of a transport that says PFW_RECEIVE_PLANNED. */
+struct pfw_posting {
+	uint32_t at;      /**< index in the rank's ops: posted before this one */
+	uint32_t channel; /**< index in pfw_program.channels */
+	uint32_t message; /**< index in the channel's messages */
+};
+
 struct pfw_rank_program {
 	struct pfw_op *ops;
 	size_t n;
+	struct pfw_posting *posts; /**< in ascending order of `at` */
+	uint32_t n_posts;          /**< 0: receives need no posting */
 	uint32_t *n_saved;   /**< [chunks]: saved buffers each needs */
 	uint32_t peak_saved; /**< most of them live at once, all chunks */
 };
