@@ -28,8 +28,8 @@
 #else
 #include "cuda/simt.h"
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                     \
-	((void)(stream),                                                     \
-	 simt_launch(grid, block, shared, [&] { (kernel)(__VA_ARGS__); }), 0)
+	simt_launch(stream, grid, block, shared,                             \
+		    [=] { (kernel)(__VA_ARGS__); })
 #define ALLOW_SHARED(kernel, bytes) ((void)(kernel), (void)(bytes), 0)
 #define SHARED(type, name)                                                   \
 	static const char name##_key = 0;                                    \
@@ -220,14 +220,11 @@ int pfw_cuda_combine(struct CUstream_st *stream, float *out0, float *out1,
 
 /* The parts of pfw_cuda_prepare and of pfw_cuda_attention_*. */
 int pfw_cuda_prepare_layernorm(void);
-int pfw_cuda_prepare_flash(void);
+int pfw_cuda_prepare_flash_forward(void);
+int pfw_cuda_prepare_flash_backward(void);
 int pfw_cuda_flash_forward(struct CUstream_st *stream,
 			   const struct pfw_attention *a);
 int pfw_cuda_flash_backward(struct CUstream_st *stream,
-			    const struct pfw_attention *a, float *dots);
-int pfw_cuda_plain_forward(struct CUstream_st *stream, uint32_t act,
-			   const struct pfw_attention *a);
-int pfw_cuda_plain_backward(struct CUstream_st *stream, uint32_t act,
 			    const struct pfw_attention *a, float *dots);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include <sys/mman.h>
@@ -24,9 +26,9 @@ static const size_t stack_bytes = (size_t)64 << 10;
 /* Of every card since sm_90; smaller ones are the device's to refuse. */
 static const size_t most_shared = (size_t)227 << 10;
 
-thread_local simt_order simt_order_now = SIMT_FORWARD;
-thread_local uint64_t simt_last_blocks;
-thread_local size_t simt_most_shared;
+simt_order simt_order_now = SIMT_FORWARD;
+uint64_t simt_last_blocks;
+int (*simt_submit)(struct CUstream_st *, void (*)(void *), void *);
 thread_local simt_index simt_here;
 
 /*
@@ -309,37 +311,62 @@ static void check_launch(simt_dim grid, simt_dim block, size_t shared)
 		refuse("more shared memory than there is");
 }
 
-void simt_launch(simt_dim grid, simt_dim block, size_t shared,
-		 const std::function<void()> &kernel)
-{
-	machine *m = mine();
-	uint64_t n = (uint64_t)grid.x * grid.y * grid.z, first = 0;
+/* A launch, kept until the program ends: a graph may run it again. */
+struct launch {
+	simt_dim grid, block;
+	size_t shared;
+	std::function<void()> kernel;
+};
 
-	check_launch(grid, block, shared);
-	if (shared > simt_most_shared)
-		simt_most_shared = shared;
-	m->kernel = &kernel;
-	m->n = block.x;
-	simt_here.block_dim = block;
-	simt_here.grid_dim = grid;
+static simt_dim place(simt_dim grid, uint64_t b)
+{
+	return simt_dim((unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
+			(unsigned)(b / grid.x / grid.y));
+}
+
+static void run_grid(void *arg)
+{
+	const launch *l = (const launch *)arg;
+	const uint64_t n = (uint64_t)l->grid.x * l->grid.y * l->grid.z;
+	uint64_t first = 0;
+	machine *m = mine();
+
+	m->kernel = &l->kernel;
+	m->n = l->block.x;
+	simt_here.block_dim = l->block;
+	simt_here.grid_dim = l->grid;
 	for (unsigned i = 0; i < m->n; i++)
 		m->fibers[i].index = simt_dim(i, 0, 0);
 	if (simt_last_blocks && simt_last_blocks < n)
 		first = n - simt_last_blocks;
 	for (uint64_t i = first; i < n; i++) {
-		uint64_t b = simt_order_now == SIMT_FORWARD ? i
-							    : n - 1 - (i - first);
-
-		simt_here.block = simt_dim(
-			(unsigned)(b % grid.x), (unsigned)(b / grid.x % grid.y),
-			(unsigned)(b / grid.x / grid.y));
-		m->dynamic = fresh_shared(shared);
+		simt_here.block = place(l->grid, simt_order_now == SIMT_FORWARD
+							 ? i
+							 : n - 1 - (i - first));
+		m->dynamic = fresh_shared(l->shared);
 		run_block(m);
 		free(m->dynamic);
 		for (const named_shared &s : m->statics)
 			free(s.memory);
 		m->statics.clear();
 	}
+}
+
+int simt_launch(struct CUstream_st *stream, simt_dim grid, simt_dim block,
+		size_t shared, const std::function<void()> &kernel)
+{
+	static std::mutex lock;
+	static std::list<launch> all;
+	launch l = { grid, block, shared, kernel };
+
+	check_launch(grid, block, shared);
+	if (!simt_submit) {
+		run_grid(&l);
+		return 0;
+	}
+	std::lock_guard<std::mutex> held(lock);
+	all.push_back(l);
+	return simt_submit(stream, run_grid, &all.back());
 }
 
 void __syncthreads(void)

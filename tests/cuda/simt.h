@@ -12,7 +12,7 @@
  *  - a barrier that some threads of a block never reach, a warp operation that
  *    is not met by the whole warp, a launch no card takes: the program ends with
  *    a sentence.
- * Calls from several threads at once are fine, each runs its own grid.
+ * Grids of several threads at once are fine.
  */
 #ifndef PFW_TESTS_SIMT_H
 #define PFW_TESTS_SIMT_H
@@ -45,24 +45,28 @@ struct alignas(8) float2 {
 	float x, y;
 };
 
-/** In which order what is concurrent is done, for launches from this thread. */
+/** In which order what is concurrent is done; set while nothing runs. */
 enum simt_order {
 	SIMT_FORWARD,  /**< blocks, warps and lanes ascending; copies at once */
 	SIMT_BACKWARD, /**< descending; copies when they are waited for */
 	SIMT_MIXED,    /**< by chance, anew at every warp operation */
 	SIMT_ORDERS
 };
-extern thread_local simt_order simt_order_now;
+extern simt_order simt_order_now;
 
 /** If not 0: of each grid only this many blocks, the last ones, run (for shapes
  *  too big to be computed whole). */
-extern thread_local uint64_t simt_last_blocks;
+extern uint64_t simt_last_blocks;
 
-/** The most of shared memory that a launch had since this was set to 0. */
-extern thread_local size_t simt_most_shared;
+/** If not NULL: who runs a launch's grid, in the order of its stream, any number
+ *  of times (a graph); it has the form of cudaLaunchHostFunc.  Else the launch
+ *  itself does. */
+extern "C" int (*simt_submit)(struct CUstream_st *stream, void (*run)(void *),
+			      void *arg);
 
-void simt_launch(simt_dim grid, simt_dim block, size_t shared,
-		 const std::function<void()> &kernel);
+/** Gives what simt_submit gave, or 0. */
+int simt_launch(struct CUstream_st *stream, simt_dim grid, simt_dim block,
+		size_t shared, const std::function<void()> &kernel);
 
 /* What a running fiber may ask and do. */
 struct simt_index {
