@@ -17,6 +17,8 @@
 #ifndef PFW_TESTS_SIMT_H
 #define PFW_TESTS_SIMT_H
 
+#include "cuda/simt_run.h"
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,25 +46,6 @@ struct alignas(16) float4 {
 struct alignas(8) float2 {
 	float x, y;
 };
-
-/** In which order what is concurrent is done; set while nothing runs. */
-enum simt_order {
-	SIMT_FORWARD,  /**< blocks, warps and lanes ascending; copies at once */
-	SIMT_BACKWARD, /**< descending; copies when they are waited for */
-	SIMT_MIXED,    /**< by chance, anew at every warp operation */
-	SIMT_ORDERS
-};
-extern simt_order simt_order_now;
-
-/** If not 0: of each grid only this many blocks, the last ones, run (for shapes
- *  too big to be computed whole). */
-extern uint64_t simt_last_blocks;
-
-/** If not NULL: who runs a launch's grid, in the order of its stream, any number
- *  of times (a graph); it has the form of cudaLaunchHostFunc.  Else the launch
- *  itself does. */
-extern "C" int (*simt_submit)(struct CUstream_st *stream, void (*run)(void *),
-			      void *arg);
 
 /** Gives what simt_submit gave, or 0. */
 int simt_launch(struct CUstream_st *stream, simt_dim grid, simt_dim block,

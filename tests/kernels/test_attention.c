@@ -68,4 +68,9 @@ void check_attention(struct path *p)
 	attention(p, 1, 65, 1, 256, 1.0);
 	attention(p, 1, 100, 1, 13, 4.0); /* peaked: large scores */
 	attention(p, 1, 200, 2, 80, 1.0);
+	attention(p, 2, 1, 2, 64, 1.0);
+	attention(p, 1, 128, 2, 64, 1.0);
+	attention(p, 1, 193, 1, 64, 4.0);
+	attention(p, 1, 129, 1, 128, 1.0);
+	attention(p, 1, 31, 2, 128, 1.0);
 }
