@@ -1,7 +1,6 @@
 # PFW_CXX: a C++ compiler, with which the tests run CUDA's kernels on the host;
 # nothing that is installed needs one.  CXX, HAVE_CXX.
 AC_DEFUN([PFW_CXX], [
-AC_PROG_CXX
 AC_LANG_PUSH([C++])
 AC_MSG_CHECKING([whether $CXX compiles C++17])
 pfw_save_CXXFLAGS=$CXXFLAGS
