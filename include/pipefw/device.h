@@ -221,6 +221,23 @@ struct pfw_device_ops {
 	/** (optional)  Thread-local set-up (rounding, tile state), called once by
 	 *  each thread that will use a queue of this device. */
 	int (*enter_thread)(void *device, struct pfw_error *err);
+
+	/* (with events) */
+	/** What is queued from now on begins after what was recorded, of
+	 *  whatever queue of this kind of device in this process. */
+	int (*follow)(void *queue, void *event, struct pfw_error *err);
+	/** Between two records that are done. */
+	int (*elapsed)(void *from, void *to, uint64_t *ns,
+		       struct pfw_error *err);
+
+	/** (optional: it has none)  What the queue is to its vendor's library: a
+	 *  cudaStream_t; for transports that are ordered on it. */
+	void *(*native)(void *queue);
+	/** (optional, both: copies are as fast from any memory)  Host memory that
+	 *  copies to and from will not be held up by. */
+	int (*pin)(void *device, void *ptr, size_t bytes,
+		   struct pfw_error *err);
+	void (*unpin)(void *device, void *ptr);
 };
 
 /** What a stage is given. */

@@ -36,4 +36,13 @@ for elf in $lib .libs/pipefw; do
 		bad=1
 	fi
 done
+
+# CUDA is the cuda device's alone; where it was left out, nobody needs it.
+for elf in .libs/pipefw-*.so; do
+	case $elf in */pipefw-cuda-device.so | */pipefw-nccl-*) continue ;; esac
+	if readelf -d "$elf" | grep -E 'NEEDED.*(cuda|cublas|cudnn)'; then
+		echo "$elf must not link these"
+		bad=1
+	fi
+done
 exit $bad

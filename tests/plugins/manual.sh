@@ -71,8 +71,10 @@ cp "$tmp/plugins" "$tmp/program"
 sed -n '/^\.Sh PLUGINS/,/^\.Sh EXAMPLES/s/^\.Ss //p' "$man/pipefw.cfg.5" \
 	>"$tmp/manual"
 # Built only where its library is.
-grep -q -x 'transport verbs' "$tmp/plugins" ||
-	sed -i '/^transport verbs$/d' "$tmp/manual"
+for plugin in 'transport verbs' 'device cuda'; do
+	grep -q -x "$plugin" "$tmp/plugins" ||
+		sed -i "/^$plugin\$/d" "$tmp/manual"
+done
 same plugin pipefw.cfg.5
 while read -r kind name; do
 	pipefw describe --json "$kind:$name" | names >"$tmp/program"

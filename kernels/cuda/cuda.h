@@ -1,0 +1,120 @@
+/*
+ * cuda.h: the insides of the cuda device.
+ *
+ * Kernels of the table cannot fail; what CUDA says of a launch is kept by the
+ * queue and told by the next call that can.
+ */
+#ifndef PFW_CUDA_H
+#define PFW_CUDA_H
+
+#include <pipefw/device.h>
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+
+#include "kernels.h"
+
+/* The end of a queue's workspace, for what must live beside a product. */
+#define CUDA_ASIDE ((size_t)512 << 10)
+
+/** cublasLt is large and slow to load: only who computes does so. */
+#define CUDA_LT_CALLS(X)                                                       \
+	X(Create)                                                              \
+	X(Destroy)                                                             \
+	X(Matmul)                                                              \
+	X(MatmulAlgoGetHeuristic)                                              \
+	X(MatmulDescCreate)                                                    \
+	X(MatmulDescDestroy)                                                   \
+	X(MatmulDescSetAttribute)                                              \
+	X(MatmulPreferenceCreate)                                              \
+	X(MatmulPreferenceDestroy)                                             \
+	X(MatmulPreferenceSetAttribute)                                        \
+	X(MatrixLayoutCreate)                                                  \
+	X(MatrixLayoutDestroy)
+
+struct cuda_lt {
+#define X(name) __typeof__(cublasLt##name) *name;
+	CUDA_LT_CALLS(X)
+#undef X
+};
+
+struct cuda_chunk;
+
+struct cuda_device {
+	int card;
+	uint32_t act;
+	struct cuda_lt lt;
+	cublasLtHandle_t handle;
+	cudaStream_t stream; /* fills new memory */
+	struct cuda_chunk *chunks;
+};
+
+struct cuda_plan;
+
+struct cuda_queue {
+	struct cuda_device *device;
+	cudaStream_t stream;
+	void *workspace; /* PFW_CUDA_WORKSPACE, then CUDA_ASIDE */
+	struct cuda_plan *plans;
+	const char *failed_call; /* NULL: all is well */
+	cudaError_t failed;
+};
+
+/** -errno and a sentence for what CUDA says of a call; 0 for success. */
+int cuda_result(const char *call, cudaError_t e, struct pfw_error *err);
+/** Keeps the first error of a queue. */
+void cuda_note(struct cuda_queue *q, const char *call, int e);
+
+/* memory.c */
+int cuda_alloc(void *device, size_t bytes, void **out, struct pfw_error *err);
+void cuda_free(void *device, void *ptr);
+void cuda_free_all(struct cuda_device *dev);
+int cuda_pin(void *device, void *ptr, size_t bytes, struct pfw_error *err);
+void cuda_unpin(void *device, void *ptr);
+
+/* queue.c */
+int cuda_open_queue(void *device, void **queue, struct pfw_error *err);
+void cuda_close_queue(void *queue);
+int cuda_copy(void *queue, void *dst, const void *src, size_t bytes,
+	      uint32_t direction, struct pfw_error *err);
+int cuda_zero(void *queue, void *dst, size_t bytes, struct pfw_error *err);
+int cuda_sync(void *queue, struct pfw_error *err);
+int cuda_open_event(void *device, void **event, struct pfw_error *err);
+void cuda_close_event(void *event);
+int cuda_record(void *queue, void *event, struct pfw_error *err);
+int cuda_query(void *event, struct pfw_error *err);
+int cuda_follow(void *queue, void *event, struct pfw_error *err);
+int cuda_elapsed(void *from, void *to, uint64_t *ns, struct pfw_error *err);
+void *cuda_native(void *queue);
+
+/* lt.c */
+int cuda_lt_load(struct cuda_lt *lt, struct pfw_error *err);
+
+/* plan.c: products as cublasLt has them, described once for each shape */
+struct cuda_shape {
+	uint32_t kind;     /* PFW_GEMM_* */
+	uint32_t epilogue; /* PFW_EPI_BIAS, _GELU, _DGELU that cublasLt does */
+	uint32_t m, n, k;
+	uint32_t act, c_dtype;
+};
+
+struct cuda_operands {
+	const void *a, *b, *add; /* add: what is added to the product, or NULL */
+	void *out;
+	const void *bias; /* of c_dtype */
+	void *aux;
+};
+
+/** 0, or -1: cublasLt has no way to do that. */
+int cuda_multiply(struct cuda_queue *q, const struct cuda_shape *shape,
+		  const struct cuda_operands *with);
+void cuda_free_plans(struct cuda_queue *q);
+
+/* gemm.c */
+void cuda_gemm(void *queue, const struct pfw_gemm *g);
+double cuda_peak(void *queue);
+
+/* table.c */
+extern const struct pfw_kernels cuda_kernels;
+
+#endif

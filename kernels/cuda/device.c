@@ -1,0 +1,215 @@
+/* The cuda device: is there a card, and what is it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cuda.h"
+
+#define LEAST_CAPABILITY 8
+
+static int no_driver(char *why, size_t len)
+{
+	snprintf(why, len, "no driver: install NVIDIA's for CUDA %d.%d or newer",
+		 CUDART_VERSION / 1000, CUDART_VERSION % 100 / 10);
+	return -ENODEV;
+}
+
+/* Toolkits of one major version share drivers. */
+static int old_driver(int version, char *why, size_t len)
+{
+	snprintf(why, len, "the driver is for CUDA %d.%d, and this was built "
+		 "with %d.%d: install a newer driver, or build with an older "
+		 "toolkit", version / 1000, version % 100 / 10,
+		 CUDART_VERSION / 1000, CUDART_VERSION % 100 / 10);
+	return -ENODEV;
+}
+
+static int count_cards(int *cards, char *why, size_t len)
+{
+	int version = 0;
+	cudaError_t e;
+
+	if (cudaDriverGetVersion(&version) || !version)
+		return no_driver(why, len);
+	e = cudaGetDeviceCount(cards);
+	cudaGetLastError();
+	if (e == cudaErrorInsufficientDriver)
+		return old_driver(version, why, len);
+	if (e == cudaErrorNoDevice || (!e && !*cards)) {
+		snprintf(why, len, "a driver, but no card");
+		return -ENODEV;
+	}
+	if (e) {
+		snprintf(why, len, "%s", cudaGetErrorString(e));
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int probe(char *why, size_t len)
+{
+	struct cudaDeviceProp p;
+	int cards, rc = count_cards(&cards, why, len);
+
+	if (rc)
+		return rc;
+	if (cudaGetDeviceProperties(&p, 0)) {
+		snprintf(why, len, "card 0 does not answer");
+		return -ENODEV;
+	}
+	if (p.major < LEAST_CAPABILITY) {
+		snprintf(why, len, "%s has compute capability %d.%d: 8.0 "
+			 "(Ampere) is the least", p.name, p.major, p.minor);
+		return -ENODEV;
+	}
+	snprintf(why, len, "%d x %s", cards, p.name);
+	return 0;
+}
+
+/* Ranks of one host take its cards in turn. */
+static int choose_card(const struct pfw_values *opt,
+		       const struct pfw_device_info *info, int *card,
+		       struct pfw_error *err)
+{
+	int64_t asked = opt && pfw_value_set(opt, "card") ?
+				pfw_value_int(opt, "card") : -1;
+	char why[256];
+	int cards;
+
+	if (count_cards(&cards, why, sizeof(why)))
+		return pfw_error_set(err, ENODEV, "cuda: %s", why);
+	if (asked >= cards)
+		return pfw_error_set(err, EINVAL,
+				     "cuda: card = %d, but this host has %d, "
+				     "counted from 0", (int)asked, cards);
+	*card = asked >= 0 ? (int)asked : (int)(info->index % (uint32_t)cards);
+	return 0;
+}
+
+static int describe(const struct cuda_device *dev,
+		    struct pfw_device_props *out, struct pfw_error *err)
+{
+	struct pfw_device_props p = { .size = sizeof(p) };
+	struct cudaDeviceProp card;
+	cudaError_t e = cudaGetDeviceProperties(&card, dev->card);
+
+	if (e)
+		return cuda_result("cudaGetDeviceProperties", e, err);
+	if (card.major < LEAST_CAPABILITY)
+		return pfw_error_set(err, ENODEV,
+				     "cuda: %s has compute capability %d.%d: "
+				     "8.0 (Ampere) is the least", card.name,
+				     card.major, card.minor);
+	p.memory = PFW_MEM_CUDA;
+	p.act_dtype = dev->act;
+	snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
+		 card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
+		 CUBLAS_VER_MINOR);
+	*out = p;
+	return 0;
+}
+
+static void device_close(void *device)
+{
+	struct cuda_device *dev = device;
+
+	if (!dev)
+		return;
+	if (dev->stream)
+		cudaStreamDestroy(dev->stream);
+	if (dev->handle)
+		dev->lt.Destroy(dev->handle);
+	cuda_free_all(dev);
+	free(dev);
+}
+
+static int enter_thread(void *device, struct pfw_error *err)
+{
+	const struct cuda_device *dev = device;
+
+	return cuda_result("cudaSetDevice", cudaSetDevice(dev->card), err);
+}
+
+static int start(struct cuda_device *dev, struct pfw_error *err)
+{
+	int rc = enter_thread(dev, err);
+
+	if (!rc)
+		rc = cuda_result("cudaStreamCreateWithFlags",
+				 cudaStreamCreateWithFlags(
+					 &dev->stream, cudaStreamNonBlocking),
+				 err);
+	if (!rc)
+		rc = cuda_result("the kernels for this card",
+				 (cudaError_t)pfw_cuda_prepare(), err);
+	if (!rc)
+		rc = cuda_lt_load(&dev->lt, err);
+	if (!rc && dev->lt.Create(&dev->handle))
+		rc = pfw_error_set(err, ENODEV, "cuda: cublasLt does not start "
+				   "on card %d", dev->card);
+	return rc;
+}
+
+static int device_open(const struct pfw_values *opt,
+		       const struct pfw_device_info *info, void **device,
+		       struct pfw_device_props *props, struct pfw_error *err)
+{
+	struct cuda_device *dev = calloc(1, sizeof(*dev));
+	int rc;
+
+	if (!dev)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	dev->act = info->dtype;
+	rc = choose_card(opt, info, &dev->card, err);
+	if (!rc)
+		rc = start(dev, err);
+	if (!rc)
+		rc = describe(dev, props, err);
+	if (rc) {
+		device_close(dev);
+		return rc;
+	}
+	*device = dev;
+	return 0;
+}
+
+static const struct pfw_kernels *device_kernels(void *device)
+{
+	(void)device;
+	return &cuda_kernels;
+}
+
+static const struct pfw_option options[] = {
+	{ "card", PFW_OPT_INT, 0, NULL,
+	  "the host's card that all ranks use, from 0; else they take turns",
+	  NULL, 0, 1023 },
+};
+
+static const struct pfw_device_ops ops = {
+	.size = sizeof(ops),
+	.probe = probe,
+	.open = device_open,
+	.close = device_close,
+	.alloc = cuda_alloc,
+	.free = cuda_free,
+	.open_queue = cuda_open_queue,
+	.close_queue = cuda_close_queue,
+	.copy = cuda_copy,
+	.zero = cuda_zero,
+	.sync = cuda_sync,
+	.open_event = cuda_open_event,
+	.close_event = cuda_close_event,
+	.record = cuda_record,
+	.query = cuda_query,
+	.kernels = device_kernels,
+	.enter_thread = enter_thread,
+	.follow = cuda_follow,
+	.elapsed = cuda_elapsed,
+	.native = cuda_native,
+	.pin = cuda_pin,
+	.unpin = cuda_unpin,
+};
+
+PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,
+	   .name = "cuda", .summary = "an NVIDIA GPU: own kernels and cublasLt",
+	   PFW_OPTIONS(options), .ops = &ops);
