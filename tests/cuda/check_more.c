@@ -122,10 +122,35 @@ static void tall(struct path *p, uint32_t rows, uint32_t c)
 	free(wdb);
 }
 
+/* So many positions that sorting them takes several tiles. */
+static void long_text(struct path *p)
+{
+	enum { BATCH = 2, SEQ = 700, C = 3, VOCAB = 40 };
+	const size_t rows = BATCH * SEQ;
+	struct buf tokens = buf_tokens(p, rows, VOCAB - 1);
+	struct buf dout = buf_random(p, rows * C, p->props.act_dtype, 1.0);
+	struct buf dwte = buf_poison(p, VOCAB * C, PFW_F32);
+	struct buf dwpe = buf_poison(p, SEQ * C, PFW_F32);
+	double *want = doubles(VOCAB * C);
+
+	for (size_t i = 0; i < rows * C; i++)
+		want[(size_t)tokens.host[i / C] * C + i % C] += dout.host[i];
+	p->k->embed_backward(p->queue, dwte.ptr, dwpe.ptr, dout.ptr, tokens.ptr,
+			     BATCH, SEQ, C, VOCAB, SEQ, 0);
+	buf_get(&dwte);
+	check_close(p, "long text", dwte.host, want, VOCAB * C, 2e-6, 2e-6);
+	buf_free(&tokens);
+	buf_free(&dout);
+	buf_free(&dwte);
+	buf_free(&dwpe);
+	free(want);
+}
+
 void check_wide_rows(struct path *p)
 {
 	tall(p, 300, 40);
 	tall(p, 35, 2056);
+	long_text(p);
 }
 
 /* More tensors than one launch takes, empty ones among them. */
