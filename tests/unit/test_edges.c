@@ -101,9 +101,34 @@ static void edges_are_merged(void)
 	free(job.edges);
 }
 
+/* Each is found, whatever their number; what is not there is not. */
+static void edges_are_found(void)
+{
+	struct pfw_edge edges[9];
+	struct pfw_job job = { .edges = edges };
+
+	for (uint32_t n = 0; n <= 9; n++) {
+		for (uint32_t i = 0; i < n; i++)
+			edges[i] = (struct pfw_edge){ .from = i / 3, .to = 2 * (i % 3) };
+		job.n_edges = n;
+		for (uint32_t i = 0; i < n; i++)
+			CU_ASSERT_EQUAL(pfw_job_edge(&job, i / 3, 2 * (i % 3), 0,
+						     0), i);
+		for (uint32_t i = 0; i < 9; i++) {
+			CU_ASSERT_EQUAL(pfw_job_edge(&job, i / 3, 2 * (i % 3) + 1,
+						     0, 0), PFW_NONE);
+			CU_ASSERT_EQUAL(pfw_job_edge(&job, i / 3, 2 * (i % 3), 1,
+						     0), PFW_NONE);
+			CU_ASSERT_EQUAL(pfw_job_edge(&job, i / 3, 2 * (i % 3), 0,
+						     1), PFW_NONE);
+		}
+	}
+}
+
 static const struct unit_test tests[] = {
 	{ "slots are counted where they lie", slots_are_counted },
 	{ "edges of several programs", edges_are_merged },
+	{ "edges are found", edges_are_found },
 	{ "more than there is", too_many_bytes_are_refused },
 };
 
