@@ -18,6 +18,7 @@
 #endif
 #endif
 #ifdef SIMT_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -202,6 +203,10 @@ static void fiber_start(machine *m, unsigned i)
 	uintptr_t *top = (uintptr_t *)(m->stacks + (i + 1) * stack_bytes);
 	fiber *f = &m->fibers[i];
 
+#ifdef SIMT_ASAN
+	/* Who had the stack before has left his red zones in it. */
+	__asan_unpoison_memory_region(m->stacks + i * stack_bytes, stack_bytes);
+#endif
 	/* As a call would find it: 16 bytes aligned before the return address. */
 	memset(top - FRAME_WORDS, 0, FRAME_WORDS * sizeof(*top));
 	top -= FRAME_WORDS;
