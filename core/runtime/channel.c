@@ -202,6 +202,9 @@ int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
 					     end->edge->from, slot, m->slot);
 		end->received++;
 		end->arrived++;
+		rc = pfw_end_fetch(rank, end, slot, bytes, err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -259,9 +262,31 @@ int pfw_end_acquire(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 	return rc;
 }
 
-int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
-		 uint32_t slot, uint64_t bytes, uint32_t stage,
-		 uint32_t microbatch, struct pfw_error *err)
+void *pfw_end_slot(const struct pfw_end *end, uint32_t slot)
+{
+	if (end->mirror)
+		return end->mirror + slot * end->edge->slot_bytes;
+	return end->ops->slot(end->channel, slot);
+}
+
+int pfw_end_fetch(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		  uint64_t bytes, struct pfw_error *err)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	int rc;
+
+	if (!end->mirror)
+		return 0;
+	rc = ops->copy(rank->queue, pfw_end_slot(end, slot),
+		       end->ops->slot(end->channel, slot), bytes, PFW_COPY_IN,
+		       err);
+	return rc ? rc : ops->sync(rank->queue, err);
+}
+
+static int hand_over(struct pfw_rank *rank, struct pfw_end *end,
+		     uint32_t program, uint32_t slot, uint64_t bytes,
+		     uint32_t stage, uint32_t microbatch,
+		     struct pfw_error *err)
 {
 	struct pfw_message_id id = identity(rank, end, end->sent, program,
 					    stage, microbatch);
@@ -270,6 +295,19 @@ int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 	if (!rc)
 		end->sent++;
 	return rc;
+}
+
+int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
+		 uint32_t slot, uint64_t bytes, uint32_t stage,
+		 uint32_t microbatch, struct pfw_error *err)
+{
+	int rc = 0;
+
+	if (end->mirror)
+		rc = pfw_rank_read(rank, end->ops->slot(end->channel, slot),
+				   pfw_end_slot(end, slot), bytes, err);
+	return rc ? rc : hand_over(rank, end, program, slot, bytes, stage,
+				   microbatch, err);
 }
 
 int pfw_end_release(struct pfw_end *end, uint32_t slot, struct pfw_error *err)
@@ -287,6 +325,6 @@ int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
 	if (rc)
 		return rc;
 	memcpy(end->ops->slot(end->channel, slot), data, bytes);
-	return pfw_end_send(rank, end, program, slot, bytes, what->stage,
-			    what->microbatch, err);
+	return hand_over(rank, end, program, slot, bytes, what->stage,
+			 what->microbatch, err);
 }

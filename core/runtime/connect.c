@@ -228,6 +228,27 @@ static int compare_programs(struct pfw_rank *rank, struct pfw_error *err)
 	return rc;
 }
 
+/* What a device of its own memory computes on lies there, beside the slots. */
+static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = 0;
+
+	if (rank->device.props.memory == PFW_MEM_HOST)
+		return 0;
+	for (uint32_t i = 0; !rc && i < rank->job->n_edges; i++) {
+		const struct pfw_edge *edge = &rank->job->edges[i];
+
+		if (is_ours(rank, edge) && edge->from != edge->to &&
+		    edge->kind != PFW_CHANNEL_SCALAR)
+			rc = pfw_rank_alloc(rank,
+					    pfw_size_mul(edge->n_slots,
+							 edge->slot_bytes),
+					    (void **)&rank->ends[i].mirror,
+					    err);
+	}
+	return rc;
+}
+
 int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 {
 	uint32_t n = rank->job->n_edges;
@@ -251,7 +272,7 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 		rc = open_channels(rank, err);
 	if (!rc)
 		rc = warm_up(rank, err);
-	return rc;
+	return rc ? rc : open_mirrors(rank, err);
 }
 
 void pfw_rank_disconnect(struct pfw_rank *rank)

@@ -25,7 +25,7 @@ static void *slot_of(const struct work *w, const struct pfw_transfer *t)
 	if (t->channel == PFW_NONE)
 		return NULL;
 	end = end_of(w, t);
-	return end->ops->slot(end->channel, t->slot);
+	return pfw_end_slot(end, t->slot);
 }
 
 /* A message this action reads for the first time. */

@@ -16,6 +16,8 @@ struct pfw_end {
 	const struct pfw_edge *edge;
 	const struct pfw_transport_ops *ops;
 	void *channel;
+	char *mirror; /**< its slots as device memory; NULL: the device reads
+			   and writes the channel's own */
 	uint64_t sent, received; /**< for the life of the channel */
 	uint32_t arrived;        /**< in this run of the program */
 };
@@ -182,6 +184,11 @@ int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 		 uint32_t slot, uint64_t bytes, uint32_t stage,
 		 uint32_t microbatch, struct pfw_error *err);
 int pfw_end_release(struct pfw_end *end, uint32_t slot, struct pfw_error *err);
+/** A slot as the device sees it. */
+void *pfw_end_slot(const struct pfw_end *end, uint32_t slot);
+/** What came in a slot, to where the device sees it; done on return. */
+int pfw_end_fetch(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		  uint64_t bytes, struct pfw_error *err);
 /** A whole message on an edge without a plan, copied from @p data. */
 int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
 		      uint32_t program, const struct pfw_awaited *what,

@@ -22,6 +22,22 @@ static void tie_at_home(struct pfw_rank *rank, const struct pfw_tie *tie)
 				  second->grad, first->n);
 }
 
+static int send_gradient(struct pfw_rank *rank, struct pfw_end *end,
+			 const struct pfw_rank_use *u,
+			 const struct pfw_awaited *what, struct pfw_error *err)
+{
+	uint32_t slot = (uint32_t)(end->sent % end->edge->n_slots);
+	uint64_t bytes = u->n * sizeof(float);
+	int rc = pfw_end_acquire(rank, end, slot, what, err);
+
+	if (!rc)
+		rc = rank->device_ops->copy(rank->queue,
+					    pfw_end_slot(end, slot), u->grad,
+					    bytes, PFW_COPY_ON, err);
+	return rc ? rc : pfw_end_send(rank, end, PFW_PROGRAM_TRAIN, slot, bytes,
+				      what->stage, what->microbatch, err);
+}
+
 /* One use is here: each sends its own and adds the two in layer order. */
 static int tie_across(struct pfw_rank *rank, const struct pfw_tie *tie,
 		      struct pfw_error *err)
@@ -35,17 +51,19 @@ static int tie_across(struct pfw_rank *rank, const struct pfw_tie *tie,
 	const struct pfw_awaited what = { PFW_TIE, PFW_NONE, PFW_NONE };
 	const void *theirs;
 	uint32_t slot;
-	int rc;
+	int rc = send_gradient(rank, &rank->ends[out], u, &what, err);
 
-	rc = pfw_end_send_next(rank, &rank->ends[out], PFW_PROGRAM_TRAIN, &what,
-			       u->grad, u->n * sizeof(float), err);
 	if (!rc)
 		rc = pfw_end_receive_next(rank, &rank->ends[in],
 					  PFW_PROGRAM_TRAIN, &what,
 					  u->n * sizeof(float), &theirs, &slot,
 					  err);
+	if (!rc)
+		rc = pfw_end_fetch(rank, &rank->ends[in], slot,
+				   u->n * sizeof(float), err);
 	if (rc)
 		return rc;
+	theirs = pfw_end_slot(&rank->ends[in], slot);
 	rank->device.kernels->add(rank->queue, u->grad,
 				  mine ? theirs : u->grad,
 				  mine ? u->grad : theirs, u->n);

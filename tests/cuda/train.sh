@@ -22,3 +22,24 @@ losses "$tmp/out" >"$tmp/cuda.losses"
 near "$tmp/cpu.losses" "$tmp/cuda.losses" || fail 'cuda learns something else'
 pipefw generate "$tmp/cuda" --tokens 4 >"$tmp/out" 2>"$tmp/err" ||
 	fail 'what was saved from the device does not generate'
+
+# same WHAT OPTION...: the losses and the model of one rank, to the bit.
+same() {
+	what=$1
+	shift
+	train other --set device="$fake" "$@" || fail "$what: failed"
+	losses "$tmp/out" | cmp -s - "$tmp/cuda.losses" ||
+		fail "$what: other losses than one rank"
+	cmp -s "$tmp/other/model/model.safetensors" \
+		"$tmp/cuda/model/model.safetensors" ||
+		fail "$what: another model than one rank"
+}
+for schedule in gpipe 1f1b zb-h1 zb-h2; do
+	same "$schedule, 2 ranks" --set pipeline.schedule=$schedule
+done
+for schedule in interleaved breadth-first; do
+	same "$schedule, 2 ranks" --set pipeline.schedule=$schedule \
+		--set pipeline.chunks=2
+done
+same '4 ranks, two a process' --set pipeline.ranks=4 \
+	--set pipeline.ranks_per_process=2
