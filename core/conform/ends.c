@@ -172,6 +172,12 @@ int pfw_must_recv(const struct pfw_subject *s, void *channel, uint32_t *slot,
 	return rc;
 }
 
+int pfw_must_post(const struct pfw_subject *s, void *channel, uint32_t slot,
+		  uint64_t bytes)
+{
+	return s->ops->post ? s->ops->post(channel, slot, bytes, NULL) : 0;
+}
+
 struct pfw_message_id pfw_id_of(uint64_t m)
 {
 	return (struct pfw_message_id){

@@ -73,6 +73,10 @@ int pfw_must_acquire(const struct pfw_subject *s, void *channel, uint32_t slot);
 int pfw_must_recv(const struct pfw_subject *s, void *channel, uint32_t *slot,
 		  uint64_t *bytes, struct pfw_message_id *id);
 
+/** The receiver's next message will land there; 0 where that needs no saying. */
+int pfw_must_post(const struct pfw_subject *s, void *channel, uint32_t slot,
+		  uint64_t bytes);
+
 /** An identity for the m-th message, and whether it is that. */
 struct pfw_message_id pfw_id_of(uint64_t m);
 bool pfw_id_is(const struct pfw_message_id *id, uint64_t m);

@@ -158,6 +158,9 @@ static void take_all(struct pfw_trial *t, struct pfw_pair *p, uint64_t first,
 	uint64_t bytes;
 	uint32_t slot;
 
+	for (uint32_t i = 0; i < FULL; i++)
+		pfw_trial_gives(t, "post()",
+				pfw_must_post(s, p->rx, order[i], i), 0, NULL);
 	for (uint32_t i = 0; i < FULL; i++) {
 		pfw_trial_gives(t, "recv(), waited for,",
 				pfw_must_recv(s, p->rx, &slot, &bytes, &id), 0,

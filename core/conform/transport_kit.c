@@ -23,7 +23,8 @@ static int can_run(const struct pfw_transport_ops *ops, char *why, size_t len)
 	return !ops->probe || !ops->probe(why, len);
 }
 
-/* The first transport that can run here, with its defaults. */
+/* The first transport that can run here, with its defaults; none that needs a GPU
+ * for each rank. */
 static void find_below(struct pfw_trial *t, struct pfw_subject *out)
 {
 	struct pfw_listed *list;
@@ -37,6 +38,7 @@ static void find_below(struct pfw_trial *t, struct pfw_subject *out)
 		const struct pfw_loaded *l = list[i].loaded;
 
 		if (!l || l->info.kind != PFW_KIND_TRANSPORT ||
+		    l->ops.transport.post ||
 		    !can_run(&l->ops.transport, why, sizeof(why)) ||
 		    pfw_values_from_texts(l->info.options, l->info.n_options,
 					  l->info.name, NULL, 0, &values, NULL))
@@ -68,9 +70,9 @@ const struct pfw_subject *pfw_trial_subject(struct pfw_trial *t)
 	pfw_subject_props(s, &p);
 	if (!(p.memory & PFW_MEM_HOST))
 		pfw_trial_skip(t, "it moves no memory of the host");
-	if (p.receive == PFW_RECEIVE_PLANNED)
-		pfw_trial_skip(t, "its receives must be posted, which this "
-			       "version has no checks for");
+	if (p.receive == PFW_RECEIVE_PLANNED && !s->ops->post)
+		pfw_trial_refuse(t, "its receives are planned, and it has no "
+				 "post()");
 	return s;
 }
 
@@ -124,6 +126,8 @@ void pfw_trial_pass(struct pfw_trial *t, struct pfw_pair *p, uint64_t m,
 	fill(ops->slot(p->tx, slot), bytes, m);
 	pfw_trial_gives(t, "send()", ops->send(p->tx, slot, bytes, &id, &err), 0,
 			&err);
+	pfw_trial_gives(t, "post()",
+			pfw_must_post(subject, p->rx, slot, bytes), 0, NULL);
 	pfw_trial_gives(t, "recv(), waited for,",
 			pfw_must_recv(subject, p->rx, &s, &n, &got), 0, NULL);
 	if (s != slot || n != bytes)

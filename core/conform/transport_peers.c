@@ -21,24 +21,37 @@ static uint32_t next_random(uint32_t *state)
 
 #define SOAK_SLOTS 4u
 
-/* A filter adds a little to a transport that has its own soak. */
+/* A filter adds a little to a transport that has its own soak; and one that posts is
+ * made for few and large ones. */
 static uint64_t soak_messages(const struct pfw_subject *s)
 {
-	return s->below ? 10000 : 100000;
+	return s->below || s->ops->post ? 10000 : 100000;
+}
+
+/* Of the m-th message: both ends know it, as those of a plan do. */
+static uint32_t soak_slot(uint64_t m)
+{
+	uint32_t state = (uint32_t)m * 2654435761u;
+
+	return next_random(&state) % SOAK_SLOTS;
+}
+
+static uint64_t soak_bytes(uint64_t m)
+{
+	return 8 + m % 200;
 }
 
 /* Uses slots in whatever order they come free, as plans do. */
 static int soak_send(struct pfw_end *e, const struct pfw_address *peer)
 {
 	struct pfw_channel_info info = pfw_end_channel_info(e->info.rank, 0, SOAK_SLOTS, 256);
-	uint32_t random = 1;
 	void *c;
 	int rc = pfw_end_channel(e, &info, peer, &c);
 
 	for (uint64_t m = 0; !rc && m < soak_messages(e->subject); m++) {
 		struct pfw_message_id id = pfw_id_of(m);
-		uint32_t slot = next_random(&random) % SOAK_SLOTS;
-		uint64_t bytes = 8 + m % 200;
+		uint32_t slot = soak_slot(m);
+		uint64_t bytes = soak_bytes(m);
 
 		rc = pfw_must_acquire(e->subject, c, slot);
 		if (rc)
@@ -53,17 +66,28 @@ static int soak_send(struct pfw_end *e, const struct pfw_address *peer)
 	return rc;
 }
 
-static int soak_take(struct pfw_end *e, void *c, uint64_t m, uint32_t *slot)
+static int soak_post(struct pfw_end *e, void *c, uint64_t m, uint64_t *posted)
+{
+	if (*posted > m)
+		return 0;
+	*posted = m + 1;
+	return pfw_must_post(e->subject, c, soak_slot(m), soak_bytes(m));
+}
+
+static int soak_take(struct pfw_end *e, void *c, uint64_t m, uint64_t *posted,
+		     uint32_t *slot)
 {
 	const unsigned char *at;
 	struct pfw_message_id id;
 	uint64_t bytes;
-	int rc = pfw_must_recv(e->subject, c, slot, &bytes, &id);
+	int rc = soak_post(e, c, m, posted);
 
+	if (!rc)
+		rc = pfw_must_recv(e->subject, c, slot, &bytes, &id);
 	if (rc)
 		return rc;
 	at = e->subject->ops->slot(c, *slot);
-	if (!pfw_id_is(&id, m) || bytes != 8 + m % 200 || at[0] != m % 251 ||
+	if (!pfw_id_is(&id, m) || bytes != soak_bytes(m) || at[0] != m % 251 ||
 	    at[bytes - 1] != m % 251)
 		return -EBADMSG;
 	return 0;
@@ -74,15 +98,19 @@ static int soak_recv(struct pfw_end *e, const struct pfw_address *peer)
 {
 	struct pfw_channel_info info = pfw_end_channel_info(!e->info.rank, 0, SOAK_SLOTS, 256);
 	uint32_t random = 2, slot, held = PFW_NONE;
+	uint64_t posted = 0;
 	void *c;
 	int rc = pfw_end_channel(e, &info, peer, &c);
 
 	for (uint64_t m = 0; !rc && m < soak_messages(e->subject); m++) {
-		rc = soak_take(e, c, m, &slot);
+		rc = soak_take(e, c, m, &posted, &slot);
 		if (rc)
 			break;
 		/* Keep it only if nothing is kept: the sender may need it. */
 		if (held == PFW_NONE && next_random(&random) % 2 &&
+		    m + 1 < soak_messages(e->subject) &&
+		    soak_slot(m + 1) != slot &&
+		    !soak_post(e, c, m + 1, &posted) &&
 		    !e->subject->ops->wait(c, PFW_NONE, 0)) {
 			held = slot;
 			continue;
@@ -293,8 +321,10 @@ static int ring_recv(struct pfw_end *e, void *c, uint64_t m)
 	struct pfw_message_id id;
 	uint64_t bytes;
 	uint32_t slot;
-	int rc = pfw_must_recv(e->subject, c, &slot, &bytes, &id);
+	int rc = pfw_must_post(e->subject, c, m % 2, 4096);
 
+	if (!rc)
+		rc = pfw_must_recv(e->subject, c, &slot, &bytes, &id);
 	if (rc)
 		return rc;
 	at = e->subject->ops->slot(c, slot);
@@ -412,6 +442,8 @@ static int hang_as_receiver(struct pfw_end *e, const struct pfw_address *peer)
 	int rc = pfw_end_channel(e, &info, peer, &c);
 
 	if (!rc)
+		rc = pfw_must_post(e->subject, c, 0, 8);
+	if (!rc)
 		rc = pfw_must_recv(e->subject, c, &slot, &bytes, &id);
 	while (!rc)
 		pause();
@@ -462,6 +494,7 @@ static void killed_sender(struct pfw_trial *t)
 	start(t, &child, &e, 0, hang_as_sender);
 	pfw_trial_gives(t, "open_channel(), in turn,",
 			pfw_end_channel(&e, &info, &child.address, &c), 0, &e.err);
+	pfw_trial_gives(t, "post()", pfw_must_post(s, c, 0, 8), 0, NULL);
 	pfw_trial_gives(t, "recv(), waited for,",
 			pfw_must_recv(s, c, &slot, &bytes, &id), 0, NULL);
 	pfw_trial_gives(t, "release()", s->ops->release(c, slot, NULL), 0, NULL);

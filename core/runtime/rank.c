@@ -65,8 +65,14 @@ static int run(struct pfw_rank *rank, struct pfw_error *err)
 	if (rc)
 		return rc;
 	if (rank->job->programs[PFW_PROGRAM_GENERATE].program)
-		return pfw_rank_generate(rank, err);
-	return pfw_rank_train(rank, err);
+		rc = pfw_rank_generate(rank, err);
+	else
+		rc = pfw_rank_train(rank, err);
+	/* Where a message needs both ends to get across, the last ones do. */
+	if (!rc && rank->job->props.receive == PFW_RECEIVE_PLANNED)
+		rc = rank->boot->ops->fence(rank->boot,
+					    pfw_rank_deadline(rank), err);
+	return rc;
 }
 
 /* What the launcher's exit status will be, if this is the cause. */

@@ -71,7 +71,7 @@ cp "$tmp/plugins" "$tmp/program"
 sed -n '/^\.Sh PLUGINS/,/^\.Sh EXAMPLES/s/^\.Ss //p' "$man/pipefw.cfg.5" \
 	>"$tmp/manual"
 # Built only where its library is.
-for plugin in 'transport verbs' 'device cuda'; do
+for plugin in 'transport verbs' 'transport nccl' 'device cuda'; do
 	grep -q -x "$plugin" "$tmp/plugins" ||
 		sed -i "/^$plugin\$/d" "$tmp/manual"
 done

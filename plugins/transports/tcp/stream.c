@@ -42,7 +42,8 @@ static void tune(int fd)
 }
 
 int tcp_stream_open(struct tcp_stream *s, const struct pfw_channel_info *info,
-		    int socket, uint64_t peer_pid, struct pfw_error *err)
+		    int socket, uint64_t peer_pid, bool payload,
+		    struct pfw_error *err)
 {
 	uint32_t n = info->n_slots;
 
@@ -51,9 +52,11 @@ int tcp_stream_open(struct tcp_stream *s, const struct pfw_channel_info *info,
 	s->socket = -1;
 	s->peer_pid = peer_pid;
 	s->peer = info->sending ? info->to : info->from;
-	s->memory_bytes = n * info->slot_bytes;
-	s->memory = mmap(NULL, s->memory_bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s->payload = payload;
+	s->memory_bytes = payload ? n * info->slot_bytes : 0;
+	if (payload)
+		s->memory = mmap(NULL, s->memory_bytes, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	s->state = calloc(n, sizeof(*s->state));
 	s->heads = calloc(n, sizeof(*s->heads));
 	s->out.list = calloc(n, sizeof(*s->out.list));
@@ -112,27 +115,33 @@ bool tcp_stream_wants_out(const struct tcp_stream *s)
 	return !s->failed && s->out.count;
 }
 
+/* What follows a head on the connection. */
+static uint64_t tail_bytes(const struct tcp_stream *s, const struct tcp_head *h)
+{
+	return s->payload ? h->bytes : 0;
+}
+
 /* What is left of the first message: its head, then its payload. */
 static ssize_t send_message(struct tcp_stream *s, uint64_t *whole)
 {
 	uint32_t slot = s->out.list[s->out.head];
 	struct tcp_head *head = &s->heads[slot];
-	char *payload = s->memory + slot * s->info.slot_bytes;
+	uint64_t tail = tail_bytes(s, head);
 	struct iovec iov[2];
 	struct msghdr msg = { .msg_iov = iov };
 	uint64_t done = s->out_done;
 
-	*whole = sizeof(*head) + head->bytes;
+	*whole = sizeof(*head) + tail;
 	if (done < sizeof(*head))
 		iov[msg.msg_iovlen++] = (struct iovec){
 			.iov_base = (char *)head + done,
 			.iov_len = sizeof(*head) - done,
 		};
 	done = done > sizeof(*head) ? done - sizeof(*head) : 0;
-	if (done < head->bytes)
+	if (done < tail)
 		iov[msg.msg_iovlen++] = (struct iovec){
-			.iov_base = payload + done,
-			.iov_len = head->bytes - done,
+			.iov_base = s->memory + slot * s->info.slot_bytes + done,
+			.iov_len = tail - done,
 		};
 	return sendmsg(s->socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -233,7 +242,7 @@ static size_t pull_message(struct tcp_stream *s)
 		n = take(s, s->memory + h->slot * s->info.slot_bytes + done,
 			 h->bytes - done);
 	}
-	if (s->in_done < sizeof(*h) + h->bytes)
+	if (s->in_done < sizeof(*h) + tail_bytes(s, h))
 		return n;
 	s->in_done = 0;
 	s->state[h->slot] = TCP_SLOT_FULL;

@@ -1,5 +1,6 @@
 /*
- * stream.h: an open channel: messages one way, released slots the other.
+ * stream.h: an open channel: messages one way, released slots the other.  The
+ * messages' heads alone where payloads take another way.
  *
  * Every call here is made with the transport's lock held, and none waits.
  */
@@ -27,6 +28,7 @@ struct tcp_stream {
 	int socket;
 	uint64_t peer_pid;
 	uint32_t peer;
+	bool payload;           /**< it follows each head; else memory is NULL */
 	char *memory;           /**< [n_slots * slot_bytes] */
 	uint64_t memory_bytes;
 	unsigned char *state;   /**< [n_slots] TCP_SLOT_* */
@@ -44,7 +46,8 @@ struct tcp_stream {
 
 /** The socket is the stream's on success. */
 int tcp_stream_open(struct tcp_stream *s, const struct pfw_channel_info *info,
-		    int socket, uint64_t peer_pid, struct pfw_error *err);
+		    int socket, uint64_t peer_pid, bool payload,
+		    struct pfw_error *err);
 void tcp_stream_close(struct tcp_stream *s);
 
 /** Sends what waits, as far as the socket takes it. */

@@ -250,7 +250,7 @@ static int begin(struct channel *c, const struct pfw_channel_info *info,
 		 int socket, uint64_t pid, struct pfw_error *err)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
-	int rc = tcp_stream_open(&c->stream, info, socket, pid, err);
+	int rc = tcp_stream_open(&c->stream, info, socket, pid, true, err);
 
 	if (rc) {
 		close(socket);

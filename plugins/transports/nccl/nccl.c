@@ -1,0 +1,651 @@
+/*
+ * nccl: messages between GPUs by ncclSend and ncclRecv.
+ *
+ * A communicator of two ranks and a stream for each channel (or, where the
+ * program is proved under that, for each edge), so that no message waits for one
+ * of another kind.  Receives are posted by the plan.  A slot is memory of the GPU;
+ * where the core asks for memory of the host it is pinned, and copied on the
+ * stream.  A thread of each rank looks after what NCCL is still launching, and
+ * whether a communicator has failed by itself.
+ */
+#include "../tcp/call.h"
+#include "channel.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_SLOTS 65536u
+#define MAX_BYTES ((uint64_t)1 << 40)
+#define LOOK_NS 20000     /* at what a GPU is doing */
+#define WATCH_NS 100000000 /* over what should go well */
+
+struct transport {
+	struct nccl_library lib;
+	struct tcp_self self;
+	struct tcp_listener listener;
+	uint64_t spin_ns;
+	uint32_t ctas;
+	bool by_edge;       /* a communicator for all kinds */
+	int card;
+	pthread_mutex_t lock; /* of all communicators and channels */
+	pthread_t thread;
+	int wake;           /* an eventfd */
+	bool stop;
+	struct nccl_comm *comms;
+	struct channel *closed; /* their memory is freed last */
+};
+
+#define CONNECTING 0u /* the two ends look for each other */
+#define AGREEING 1u   /* the communicator's id is on its way */
+#define MAKING 2u     /* NCCL brings the two together */
+#define OPEN 3u
+
+struct channel {
+	struct transport *t;
+	struct tcp_call call;
+	unsigned stage;
+	ncclUniqueId id;
+	size_t have;        /* of it */
+	struct nccl_channel c;
+	struct channel *next; /* closed */
+};
+
+static void nccl_props(const struct pfw_values *opt,
+		       struct pfw_transport_props *out)
+{
+	const struct pfw_transport_props props = {
+		.order = strcmp(pfw_value_string(opt, "communicators"), "edge") ?
+				 PFW_ORDER_CHANNEL : PFW_ORDER_EDGE,
+		.receive = PFW_RECEIVE_PLANNED,
+		.memory = PFW_MEM_HOST | PFW_MEM_CUDA,
+		.max_slots = MAX_SLOTS,
+		.stream_ordered = 1,
+		.max_bytes = MAX_BYTES,
+		.latency = 15000,
+	};
+	size_t size = out->size < sizeof(props) ? out->size : sizeof(props);
+
+	memcpy((char *)out + sizeof(size_t),
+	       (const char *)&props + sizeof(size_t), size - sizeof(size_t));
+}
+
+static int nccl_probe(char *why, size_t len)
+{
+	struct nccl_library lib;
+	struct pfw_error err = { 0 };
+	char version[32];
+	int n = 0;
+	cudaError_t e;
+
+	if (nccl_library_open(&lib, NCCL_LIBRARY, &err)) {
+		snprintf(why, len, "%s", err.text);
+		return -ENODEV;
+	}
+	nccl_version_text(lib.version, version, sizeof(version));
+	e = cudaGetDeviceCount(&n);
+	if (e || !n) {
+		snprintf(why, len, "NCCL %s, and no GPU that CUDA can use (%s): "
+			 "install NVIDIA's driver, and see what nvidia-smi says",
+			 version, cudaGetErrorString(e ? e : cudaErrorNoDevice));
+		return -ENODEV;
+	}
+	snprintf(why, len, "NCCL %s, %d GPU%s", version, n, n > 1 ? "s" : "");
+	return 0;
+}
+
+/* How long until somebody should look again; the lock is held. */
+static long look_after(struct transport *t)
+{
+	long next = WATCH_NS;
+
+	for (struct nccl_comm *c = t->comms; c; c = c->next) {
+		nccl_comm_turn(c);
+		nccl_comm_watch(c);
+		if (c->first && !c->failed.code)
+			next = LOOK_NS;
+	}
+	return next;
+}
+
+static void *thread_main(void *arg)
+{
+	struct transport *t = arg;
+	struct pollfd p = { .fd = t->wake, .events = POLLIN };
+	bool stop = false;
+	eventfd_t n;
+
+	cudaSetDevice(t->card);
+	while (!stop) {
+		struct timespec pause = { 0 };
+
+		pthread_mutex_lock(&t->lock);
+		stop = t->stop;
+		pause.tv_nsec = look_after(t);
+		pthread_mutex_unlock(&t->lock);
+		if (!stop && ppoll(&p, 1, &pause, NULL) > 0)
+			eventfd_read(t->wake, &n);
+	}
+	return NULL;
+}
+
+/* Signals are the rank's own thread's. */
+static int start_thread(struct transport *t)
+{
+	sigset_t all, before;
+	int code;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&t->thread, NULL, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
+
+/* The card that the rank's device has made current. */
+static int choose_card(struct transport *t, const struct pfw_values *opt,
+		       struct pfw_error *err)
+{
+	cudaError_t e;
+
+	t->card = (int)pfw_value_int(opt, "card");
+	e = t->card < 0 ? cudaGetDevice(&t->card) : cudaSetDevice(t->card);
+	if (!e)
+		return 0;
+	return pfw_error_set(err, ENODEV, "rank %u has no GPU for NCCL: %s",
+			     t->self.rank, cudaGetErrorString(e));
+}
+
+static void take_info(struct transport *t, const struct pfw_values *opt,
+		      const struct pfw_transport_info *info)
+{
+	const char *host = pfw_value_string(opt, "address");
+
+	if (!host && info->size > offsetof(struct pfw_transport_info, address))
+		host = info->address;
+	t->self.rank = info->rank;
+	t->self.ranks = info->ranks;
+	t->self.job = info->job;
+	t->spin_ns = info->spin_ns;
+	t->ctas = (uint32_t)pfw_value_int(opt, "ctas");
+	t->by_edge = !strcmp(pfw_value_string(opt, "communicators"), "edge");
+	snprintf(t->self.host, sizeof(t->self.host), "%s",
+		 host ? host : "127.0.0.1");
+	if (info->size > offsetof(struct pfw_transport_info, key) && info->key)
+		memcpy(t->self.key, info->key, sizeof(t->self.key));
+}
+
+static int nccl_open(const struct pfw_values *opt,
+		     const struct pfw_transport_info *info,
+		     const struct pfw_below *below, void **transport,
+		     struct pfw_address *self, struct pfw_error *err)
+{
+	struct transport *t = calloc(1, sizeof(*t));
+	int rc;
+
+	(void)below;
+	if (!t)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	take_info(t, opt, info);
+	rc = nccl_library_open(&t->lib, pfw_value_string(opt, "library"), err);
+	if (!rc)
+		rc = choose_card(t, opt, err);
+	if (!rc)
+		rc = tcp_listener_open(&t->listener, &t->self, self, err);
+	if (rc)
+		goto err_free;
+	pthread_mutex_init(&t->lock, NULL);
+	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = t->wake < 0 ? errno : start_thread(t);
+	if (rc) {
+		rc = pfw_error_set(err, rc, "rank %u cannot start the thread of "
+				   "the nccl transport: %s", info->rank,
+				   strerror(rc));
+		goto err_listener;
+	}
+	*transport = t;
+	return 0;
+
+err_listener:
+	if (t->wake >= 0)
+		close(t->wake);
+	pthread_mutex_destroy(&t->lock);
+	tcp_listener_close(&t->listener);
+err_free:
+	free(t);
+	return rc;
+}
+
+static void nccl_close(void *transport)
+{
+	struct transport *t = transport;
+	struct channel *c;
+
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_mutex_unlock(&t->lock);
+	eventfd_write(t->wake, 1);
+	pthread_join(t->thread, NULL);
+	while (t->closed) {
+		c = t->closed;
+		t->closed = c->next;
+		nccl_channel_close(&c->c);
+		free(c);
+	}
+	close(t->wake);
+	pthread_mutex_destroy(&t->lock);
+	tcp_listener_close(&t->listener);
+	free(t);
+}
+
+/* One more user of the communicator for this channel, which may be new. */
+static int join(struct transport *t, const struct pfw_channel_info *info,
+		struct nccl_comm **out, struct pfw_error *err)
+{
+	uint32_t kind = t->by_edge ? PFW_NONE : info->kind;
+	struct nccl_comm *c = t->comms;
+	int rc;
+
+	while (c && (c->from != info->from || c->to != info->to ||
+		     c->kind != kind))
+		c = c->next;
+	if (!c) {
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			return pfw_error_set(err, ENOMEM, "out of memory");
+		c->from = info->from;
+		c->to = info->to;
+		c->kind = kind;
+		rc = nccl_comm_open(c, &t->lib, err);
+		if (rc) {
+			free(c);
+			return rc;
+		}
+		c->next = t->comms;
+		t->comms = c;
+	}
+	c->users++;
+	*out = c;
+	return 0;
+}
+
+/* The last one out takes it with him. */
+static void leave(struct transport *t, struct nccl_comm *c)
+{
+	struct nccl_comm **at = &t->comms;
+
+	if (--c->users)
+		return;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	free(c);
+}
+
+static void nccl_close_channel(void *channel)
+{
+	struct channel *c = channel;
+	struct nccl_comm *comm;
+
+	if (!c)
+		return;
+	comm = c->c.comm;
+	pthread_mutex_lock(&c->t->lock);
+	if (c->stage != CONNECTING)
+		tcp_stream_push(&c->c.stream);
+	if (comm) {
+		nccl_channel_delist(&c->c);
+		/* Its slots may be in flight; so no other kind goes on either. */
+		nccl_comm_fail(comm, EPIPE, "a channel was closed");
+		nccl_comm_close(comm);
+		leave(c->t, comm);
+	}
+	pthread_mutex_unlock(&c->t->lock);
+	if (c->stage != CONNECTING)
+		tcp_stream_close(&c->c.stream);
+	else if (c->call.socket >= 0)
+		close(c->call.socket);
+	c->next = c->t->closed;
+	c->t->closed = c;
+}
+
+static int new_channel(struct transport *t, const struct pfw_channel_info *info,
+		       struct channel **out, struct pfw_error *err)
+{
+	struct channel *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	c->t = t;
+	c->call.socket = -1;
+	c->call.hello = (struct tcp_hello){
+		.job = t->self.job,
+		.from = info->from,
+		.to = info->to,
+		.kind = info->kind,
+		.n_slots = info->n_slots,
+		.slot_bytes = info->slot_bytes,
+	};
+	*out = c;
+	return 0;
+}
+
+static int connect_ends(struct channel *c, const struct pfw_channel_info *info,
+			const struct pfw_address *peer, struct pfw_error *err)
+{
+	struct transport *t = c->t;
+	uint64_t pid;
+	int fd, rc;
+
+	if (!info->sending) {
+		rc = tcp_listener_answer(&t->listener, &c->call.hello, &fd,
+					 &pid, err);
+	} else {
+		rc = tcp_call_go_on(&c->call, &t->self, peer, err);
+		fd = c->call.socket;
+		pid = c->call.answer.pid;
+		if (!rc)
+			c->call.socket = -1;
+	}
+	if (rc)
+		return rc;
+	rc = tcp_stream_open(&c->c.stream, info, fd, pid, false, err);
+	if (rc)
+		close(fd);
+	else
+		c->stage = AGREEING;
+	return rc;
+}
+
+static int lost(const struct channel *c, struct pfw_error *err)
+{
+	return pfw_error_set(err, EPIPE, "rank %u (process %llu) is gone, or has "
+			     "closed the channel, before it was open",
+			     c->c.stream.peer,
+			     (unsigned long long)c->c.stream.peer_pid);
+}
+
+/* The sender makes the id of a communicator, and tells it with each channel. */
+static int agree(struct channel *c, struct pfw_error *err)
+{
+	struct nccl_comm *comm = c->c.comm;
+	ncclResult_t e = ncclSuccess;
+	int rc;
+
+	if (c->c.stream.info.sending) {
+		if (!comm->has_id)
+			e = c->t->lib.get_unique_id(&comm->id);
+		if (e)
+			return pfw_error_set(err, EIO, "ncclGetUniqueId: %s",
+					     c->t->lib.error_string(e));
+		rc = tcp_say(c->c.stream.socket, &comm->id, sizeof(comm->id));
+	} else {
+		rc = tcp_take(c->c.stream.socket, &c->id, sizeof(c->id),
+			      &c->have);
+		if (!rc && !comm->has_id)
+			comm->id = c->id;
+	}
+	if (rc)
+		return rc == -EAGAIN ? rc : lost(c, err);
+	comm->has_id = true;
+	c->stage = MAKING;
+	return 0;
+}
+
+static int make(struct channel *c, struct pfw_error *err)
+{
+	struct pollfd p = { .fd = c->c.stream.socket, .events = POLLRDHUP };
+	int rc = nccl_comm_make(c->c.comm, c->t->self.rank, c->t->ctas, err);
+
+	if (rc == -EAGAIN && poll(&p, 1, 0) > 0)
+		return lost(c, err);
+	if (!rc)
+		rc = nccl_channel_open(&c->c, c->c.comm, err);
+	if (!rc)
+		c->stage = OPEN;
+	return rc;
+}
+
+static int nccl_open_channel(void *transport,
+			     const struct pfw_channel_info *info,
+			     const struct pfw_address *peer, void **channel,
+			     struct pfw_error *err)
+{
+	struct transport *t = transport;
+	struct channel *c = *channel;
+	struct tcp_address a;
+	int rc = tcp_address_read(peer, info->sending ? info->to : info->from,
+				  &a, err);
+
+	if (!rc && !c)
+		rc = new_channel(t, info, &c, err);
+	if (rc)
+		return rc;
+	*channel = c;
+	if (c->stage == CONNECTING)
+		rc = connect_ends(c, info, peer, err);
+	pthread_mutex_lock(&t->lock);
+	if (!rc && !c->c.comm)
+		rc = join(t, info, &c->c.comm, err);
+	if (!rc && c->stage == AGREEING)
+		rc = agree(c, err);
+	if (!rc && c->stage == MAKING)
+		rc = make(c, err);
+	pthread_mutex_unlock(&t->lock);
+	return rc;
+}
+
+static void *nccl_slot(void *channel, uint32_t slot)
+{
+	struct channel *c = channel;
+
+	return nccl_channel_slot(&c->c, slot);
+}
+
+/* Something is with NCCL still: the thread sees to it while the rank computes. */
+static void unlock(struct channel *c)
+{
+	bool pending = c->c.comm->first || tcp_stream_wants_out(&c->c.stream);
+
+	pthread_mutex_unlock(&c->t->lock);
+	if (pending)
+		eventfd_write(c->t->wake, 1);
+}
+
+static int nccl_acquire(void *channel, uint32_t slot, struct pfw_error *err)
+{
+	struct channel *c = channel;
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_acquire(&c->c, slot, err);
+	unlock(c);
+	return rc;
+}
+
+static int nccl_send(void *channel, uint32_t slot, uint64_t bytes,
+		     const struct pfw_message_id *id, struct pfw_error *err)
+{
+	struct channel *c = channel;
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_send(&c->c, slot, bytes, id, err);
+	unlock(c);
+	return rc;
+}
+
+static int nccl_post(void *channel, uint32_t slot, uint64_t bytes,
+		     struct pfw_error *err)
+{
+	struct channel *c = channel;
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_post(&c->c, slot, bytes, err);
+	unlock(c);
+	return rc;
+}
+
+static int nccl_recv(void *channel, uint32_t *slot, uint64_t *bytes,
+		     struct pfw_message_id *id, struct pfw_error *err)
+{
+	struct channel *c = channel;
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_recv(&c->c, slot, bytes, id, err);
+	unlock(c);
+	return rc;
+}
+
+static int nccl_release(void *channel, uint32_t slot, struct pfw_error *err)
+{
+	struct channel *c = channel;
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_release(&c->c, slot, err);
+	unlock(c);
+	return rc;
+}
+
+static int nccl_bind_queue(void *channel, void *queue, struct pfw_error *err)
+{
+	struct channel *c = channel;
+
+	if (c->c.host)
+		return pfw_error_set(err, ENOTSUP, "slots in the host's memory "
+				     "are not in a device queue's order");
+	pthread_mutex_lock(&c->t->lock);
+	c->c.queue = queue;
+	c->c.bound = true;
+	pthread_mutex_unlock(&c->t->lock);
+	return 0;
+}
+
+/* A head wakes it; what a GPU does has to be looked at.  A dead peer's socket
+ * would wake it for ever. */
+static void sleep_a_little(struct channel *c, uint64_t until, bool busy,
+			   bool dead)
+{
+	struct pollfd p = { .fd = dead ? -1 : c->c.stream.socket,
+			    .events = POLLIN };
+	uint64_t now = pfw_now(), most = busy ? LOOK_NS : WATCH_NS;
+	struct timespec pause = { 0 };
+
+	if (until > now)
+		pause.tv_nsec = (long)(until - now < most ? until - now : most);
+	ppoll(&p, 1, &pause, NULL);
+}
+
+static int nccl_wait(void *channel, uint32_t slot, uint64_t deadline)
+{
+	struct channel *c = channel;
+	uint64_t spin_end = pfw_now() + c->t->spin_ns;
+	bool slept = false;
+
+	for (;;) {
+		bool due, busy, dead;
+
+		pthread_mutex_lock(&c->t->lock);
+		nccl_channel_turn(&c->c);
+		due = nccl_channel_is_due(&c->c, slot);
+		dead = nccl_channel_error(&c->c, NULL) != 0;
+		busy = !dead && (c->c.comm->first || c->c.posted.count ||
+				 c->c.stream.info.sending);
+		if (!due && !slept && pfw_now() >= spin_end)
+			slept = ++c->c.stream.stats.sleeps != 0;
+		unlock(c);
+		if (due)
+			return 0;
+		if (pfw_now() >= deadline)
+			return -ETIMEDOUT;
+		if (slept)
+			sleep_a_little(c, deadline, busy, dead);
+	}
+}
+
+/* What it sent before it went is still to be received.  A communicator of another
+ * channel that has failed is told too: who waits may wait for what it carried. */
+static int nccl_check(void *channel, struct pfw_error *err)
+{
+	struct channel *c = channel;
+	struct pollfd p = { .fd = c->c.stream.socket, .events = POLLRDHUP };
+	int rc;
+
+	pthread_mutex_lock(&c->t->lock);
+	rc = nccl_channel_error(&c->c, err);
+	for (struct nccl_comm *m = c->t->comms; !rc && m; m = m->next)
+		rc = nccl_comm_error(m, err);
+	pthread_mutex_unlock(&c->t->lock);
+	if (!rc && poll(&p, 1, 0) > 0)
+		rc = pfw_error_set(err, EPIPE, "rank %u (process %llu) is gone "
+				   "or has closed the channel",
+				   c->c.stream.peer,
+				   (unsigned long long)c->c.stream.peer_pid);
+	return rc;
+}
+
+static void nccl_stats(void *channel, struct pfw_channel_stats *out)
+{
+	struct channel *c = channel;
+	size_t size = out->size;
+
+	pthread_mutex_lock(&c->t->lock);
+	memcpy((char *)out + sizeof(size_t),
+	       (const char *)&c->c.stream.stats + sizeof(size_t),
+	       (size < sizeof(*out) ? size : sizeof(*out)) - sizeof(size_t));
+	pthread_mutex_unlock(&c->t->lock);
+}
+
+static const struct pfw_option options[] = {
+	{ .name = "address", .type = PFW_OPT_STRING,
+	  .help = "numeric IPv4 or IPv6 address at which other hosts reach this "
+		  "one; not given: the one at which the launchers met" },
+	{ .name = "card", .type = PFW_OPT_INT, .def = "-1", .min = -1,
+	  .max = 1023, .help = "number of the GPU; -1: the one of the rank's "
+		  "device" },
+	{ .name = "communicators", .type = PFW_OPT_CHOICE, .def = "channel",
+	  .choices = "channel|edge",
+	  .help = "one for each channel, or one for all kinds of an edge: fewer "
+		  "buffers, and only programs that live with one order for all" },
+	{ .name = "ctas", .type = PFW_OPT_INT, .def = "2", .min = 1, .max = 32,
+	  .help = "most multiprocessors that a transfer may occupy" },
+	{ .name = "library", .type = PFW_OPT_STRING, .def = NCCL_LIBRARY,
+	  .help = "NCCL's library, by name or path" },
+};
+
+static const struct pfw_transport_ops ops = {
+	.size = sizeof(ops),
+	.probe = nccl_probe,
+	.props = nccl_props,
+	.open = nccl_open,
+	.close = nccl_close,
+	.open_channel = nccl_open_channel,
+	.close_channel = nccl_close_channel,
+	.slot = nccl_slot,
+	.acquire = nccl_acquire,
+	.send = nccl_send,
+	.recv = nccl_recv,
+	.release = nccl_release,
+	.wait = nccl_wait,
+	.check = nccl_check,
+	.stats = nccl_stats,
+	.post = nccl_post,
+	.bind_queue = nccl_bind_queue,
+};
+
+PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .thread_model = PFW_THREAD_PARALLEL,
+	   .name = "nccl", .summary = "NCCL between GPUs of any hosts",
+	   PFW_OPTIONS(options), .ops = &ops);

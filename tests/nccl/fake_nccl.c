@@ -1,0 +1,418 @@
+/* The stand-in for libnccl: see fake_nccl.h. */
+#include "nccl/fake_nccl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cuda/fake_cuda.h"
+
+#define PENDING_LOOKS 2 /* a call is in progress so often */
+
+struct header {
+	uint64_t count, type, nth;
+};
+
+/** Who listens for the other rank, by id. */
+struct root {
+	struct root *next;
+	ncclUniqueId id;
+	int fd;
+};
+
+struct ncclComm {
+	int rank, fd;
+	int listener;   /* rank 0, until its peer has come; else -1 */
+	int looks;      /* still "in progress" so often */
+	atomic_int aborted, users;
+	ncclResult_t failed;
+	struct op *pending; /* goes to its stream when it is no more */
+	uint64_t sent, received;
+	char last[128];
+	struct sockaddr_un peer;
+};
+
+struct op {
+	struct ncclComm *comm;
+	int sending;
+	char *data;
+	struct header head;
+	cudaStream_t stream;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct root *roots;
+static char fail_call[64];
+static unsigned fail_in, alive, aborted, n_ids;
+static ncclResult_t fail_with;
+
+__attribute__((noreturn, format(printf, 1, 2)))
+static void broken(const char *text, ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	fputs("fake nccl: ", stderr);
+	vfprintf(stderr, text, args);
+	fputc('\n', stderr);
+	va_end(args);
+	abort();
+}
+
+void fake_nccl_fail(const char *call, unsigned nth, ncclResult_t result)
+{
+	pthread_mutex_lock(&lock);
+	snprintf(fail_call, sizeof(fail_call), "%s", call);
+	fail_in = nth;
+	fail_with = result;
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned fake_nccl_alive(void)
+{
+	return alive;
+}
+
+unsigned fake_nccl_aborted(void)
+{
+	return aborted;
+}
+
+static void read_environment(void)
+{
+	const char *text = getenv("FAKE_NCCL_FAIL");
+	char call[64];
+	unsigned nth, result;
+
+	if (text && sscanf(text, "%63[^:]:%u:%u", call, &nth, &result) == 3)
+		fake_nccl_fail(call, nth, (ncclResult_t)result);
+}
+
+static ncclResult_t enter(const char *call)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	ncclResult_t rc = ncclSuccess;
+
+	pthread_once(&once, read_environment);
+	pthread_mutex_lock(&lock);
+	if (fail_in && !strcmp(call, fail_call) && !--fail_in)
+		rc = fail_with;
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static void count(int by)
+{
+	pthread_mutex_lock(&lock);
+	alive += (unsigned)by;
+	pthread_mutex_unlock(&lock);
+}
+
+ncclResult_t ncclGetVersion(int *version)
+{
+	const char *text = getenv("FAKE_NCCL_VERSION");
+
+	*version = text ? atoi(text) : NCCL_VERSION_CODE;
+	return enter("ncclGetVersion");
+}
+
+const char *ncclGetErrorString(ncclResult_t result)
+{
+	static const char *const words[] = {
+		"no error", "unhandled cuda error", "unhandled system error",
+		"internal error", "invalid argument", "invalid usage",
+		"remote process exited or there was a network error",
+		"NCCL operation in progress",
+	};
+
+	return (unsigned)result < 8 ? words[result] : "unknown result code";
+}
+
+const char *ncclGetLastError(ncclComm_t comm)
+{
+	return comm ? comm->last : "";
+}
+
+ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	ncclResult_t rc = enter("ncclGetUniqueId");
+	struct root *r;
+	int n;
+
+	if (rc)
+		return rc;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return ncclSystemError;
+	pthread_mutex_lock(&lock);
+	n = snprintf(r->id.internal, sizeof(r->id.internal), "fake-nccl-%d-%u",
+		     (int)getpid(), n_ids++);
+	memcpy(a.sun_path + 1, r->id.internal, (size_t)n + 1);
+	r->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (bind(r->fd, (struct sockaddr *)&a, sizeof(a)) || listen(r->fd, 4))
+		broken("no socket: %s", strerror(errno));
+	r->next = roots;
+	roots = r;
+	pthread_mutex_unlock(&lock);
+	*id = r->id;
+	return ncclSuccess;
+}
+
+/* An id is good for one communicator. */
+static int take_root(const ncclUniqueId *id)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&lock);
+	for (struct root **at = &roots; *at; at = &(*at)->next) {
+		struct root *r = *at;
+
+		if (memcmp(&r->id, id, sizeof(*id)))
+			continue;
+		fd = r->fd;
+		*at = r->next;
+		free(r);
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
+				    int rank, ncclConfig_t *config)
+{
+	ncclResult_t rc = enter("ncclCommInitRankConfig");
+	ncclComm_t c;
+
+	if (rc)
+		return rc;
+	if (ranks != 2 || (unsigned)rank > 1 || config->blocking != 0 ||
+	    config->maxCTAs < 1 || config->maxCTAs > 64)
+		broken("ncclCommInitRankConfig: rank %d of %d, blocking %d, at "
+		       "most %d CTAs", rank, ranks, config->blocking,
+		       config->maxCTAs);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return ncclSystemError;
+	c->rank = rank;
+	c->fd = c->listener = -1;
+	c->looks = PENDING_LOOKS;
+	c->peer.sun_family = AF_UNIX;
+	memcpy(c->peer.sun_path + 1, id.internal, strlen(id.internal) + 1);
+	if (!rank)
+		c->listener = take_root(&id);
+	if (!rank && c->listener < 0)
+		broken("the id was used twice, or is of another process");
+	count(1);
+	*out = c;
+	return ncclInProgress;
+}
+
+static int meet(struct ncclComm *c)
+{
+	if (c->fd >= 0)
+		return 1;
+	if (c->listener >= 0) {
+		c->fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (c->fd < 0)
+			return 0;
+		close(c->listener);
+		c->listener = -1;
+		return 1;
+	}
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (!connect(c->fd, (struct sockaddr *)&c->peer, sizeof(c->peer)))
+		return 1;
+	close(c->fd);
+	c->fd = -1;
+	return 0;
+}
+
+/* All bytes, or 0: aborted.  A peer that is gone is not noticed, as in NCCL. */
+static int move(struct ncclComm *c, int sending, void *data, size_t n)
+{
+	char *at = data;
+
+	while (n) {
+		struct pollfd p = { .fd = c->fd,
+				    .events = sending ? POLLOUT : POLLIN };
+		ssize_t done = -1;
+
+		if (atomic_load(&c->aborted))
+			return 0;
+		if (poll(&p, 1, 1) <= 0)
+			continue;
+		if (sending)
+			done = send(c->fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		else
+			done = recv(c->fd, at, n, MSG_DONTWAIT);
+		if (done > 0) {
+			at += done;
+			n -= (size_t)done;
+		} else if (!done || errno != EAGAIN) {
+			usleep(1000);
+		}
+	}
+	return 1;
+}
+
+static void unuse(struct ncclComm *c)
+{
+	atomic_fetch_sub(&c->users, 1);
+}
+
+/* The sender's head, the receiver's word that it takes part, the data. */
+static void transfer(void *arg)
+{
+	struct op *op = arg;
+	struct ncclComm *c = op->comm;
+	struct header h = op->head;
+	char word = 1;
+
+	if (move(c, op->sending, &h, sizeof(h))) {
+		if (!op->sending && (h.count != op->head.count ||
+				     h.type != op->head.type))
+			broken("ncclRecv of %llu where the peer sends %llu",
+			       (unsigned long long)op->head.count,
+			       (unsigned long long)h.count);
+		if (move(c, !op->sending, &word, 1))
+			move(c, op->sending, op->data, op->head.count);
+	}
+	unuse(c);
+	free(op);
+}
+
+static ncclResult_t issue(struct ncclComm *c, int sending, void *data,
+			  size_t n, ncclDataType_t type, int peer,
+			  cudaStream_t stream)
+{
+	const char *call = sending ? "ncclSend" : "ncclRecv";
+	ncclResult_t rc = enter(call);
+	struct op *op;
+
+	if (rc) {
+		snprintf(c->last, sizeof(c->last), "%s was told to fail", call);
+		return rc;
+	}
+	if (atomic_load(&c->aborted))
+		broken("%s after ncclCommAbort", call);
+	if (c->looks || c->pending || c->fd < 0)
+		broken("%s while a call is in progress", call);
+	if (peer != !c->rank || type != ncclUint8 || !n)
+		broken("%s: peer %d, %zu of type %d", call, peer, n, type);
+	if (!fake_cuda_is_device(data, n))
+		broken("%s: memory that is not the device's", call);
+	op = calloc(1, sizeof(*op));
+	if (!op)
+		return ncclSystemError;
+	*op = (struct op){ .comm = c, .sending = sending, .data = data,
+			   .head = { n, type, 0 }, .stream = stream };
+	c->pending = op;
+	c->looks = PENDING_LOOKS;
+	return ncclInProgress;
+}
+
+ncclResult_t ncclSend(const void *data, size_t n, ncclDataType_t type, int peer,
+		      ncclComm_t comm, cudaStream_t stream)
+{
+	return issue(comm, 1, (void *)(uintptr_t)data, n, type, peer, stream);
+}
+
+ncclResult_t ncclRecv(void *data, size_t n, ncclDataType_t type, int peer,
+		      ncclComm_t comm, cudaStream_t stream)
+{
+	return issue(comm, 0, data, n, type, peer, stream);
+}
+
+ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
+{
+	ncclResult_t rc = enter("ncclCommGetAsyncError");
+
+	if (rc)
+		return rc;
+	if (atomic_load(&c->aborted))
+		broken("ncclCommGetAsyncError after ncclCommAbort");
+	if (!c->failed && c->fd >= 0 && !c->pending)
+		c->failed = enter("async");
+	*state = c->failed;
+	if (c->failed) {
+		snprintf(c->last, sizeof(c->last), "told to fail by itself");
+		return ncclSuccess;
+	}
+	*state = ncclInProgress;
+	if (!meet(c) || (c->looks && --c->looks))
+		return ncclSuccess;
+	if (c->pending) {
+		atomic_fetch_add(&c->users, 1);
+		if (cudaLaunchHostFunc(c->pending->stream, transfer, c->pending))
+			broken("the stream takes no work");
+		c->pending = NULL;
+	}
+	*state = ncclSuccess;
+	return ncclSuccess;
+}
+
+ncclResult_t ncclCommAbort(ncclComm_t c)
+{
+	ncclResult_t rc = enter("ncclCommAbort");
+
+	if (atomic_exchange(&c->aborted, 1))
+		broken("ncclCommAbort twice");
+	pthread_mutex_lock(&lock);
+	aborted++;
+	pthread_mutex_unlock(&lock);
+	/* What runs sees it at its next look. */
+	while (atomic_load(&c->users))
+		usleep(100);
+	if (c->fd >= 0)
+		close(c->fd);
+	if (c->listener >= 0)
+		close(c->listener);
+	free(c->pending);
+	free(c);
+	count(-1);
+	return rc;
+}
+
+ncclResult_t ncclMemAlloc(void **ptr, size_t bytes)
+{
+	ncclResult_t rc = enter("ncclMemAlloc");
+
+	if (!rc && cudaMalloc(ptr, bytes))
+		rc = ncclUnhandledCudaError;
+	if (!rc)
+		count(1);
+	return rc;
+}
+
+ncclResult_t ncclMemFree(void *ptr)
+{
+	count(-1);
+	return cudaFree(ptr) ? ncclUnhandledCudaError : enter("ncclMemFree");
+}
+
+ncclResult_t ncclCommRegister(const ncclComm_t comm, void *ptr, size_t bytes,
+			      void **handle)
+{
+	if (atomic_load(&comm->aborted) || !fake_cuda_is_device(ptr, bytes))
+		broken("ncclCommRegister of what is no memory of the device");
+	*handle = ptr;
+	return enter("ncclCommRegister");
+}
+
+ncclResult_t ncclCommDeregister(const ncclComm_t comm, void *handle)
+{
+	if (atomic_load(&comm->aborted) || !handle)
+		broken("ncclCommDeregister after ncclCommAbort");
+	return enter("ncclCommDeregister");
+}

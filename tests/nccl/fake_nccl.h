@@ -1,0 +1,31 @@
+/*
+ * fake_nccl.h: a stand-in for libnccl, over the stand-in for libcudart, so that
+ * what is sent between ranks by NCCL can be tested where there is no GPU.
+ *
+ * A communicator of two ranks is a socket between them.  An operation is a piece
+ * of work of its stream that does not end before the peer has taken part, or the
+ * communicator is aborted: nothing is buffered.  Communicators are made without
+ * blocking, and calls are still "in progress" when they return.
+ *
+ * What NCCL leaves undefined ends the process with a sentence: counts or types
+ * that differ at the two ends, a call while one is in progress, or after an abort,
+ * an id that is used twice, memory that is not the device's.  There are no groups,
+ * since the transport makes none.
+ *
+ * Environment: FAKE_NCCL_FAIL=CALL:NTH:RESULT is fake_nccl_fail();
+ * FAKE_NCCL_VERSION=N is what ncclGetVersion() gives.
+ */
+#ifndef PFW_TESTS_FAKE_NCCL_H
+#define PFW_TESTS_FAKE_NCCL_H
+
+#include <nccl.h>
+
+/** The @p nth call (from 1) from now on of this name, "ncclSend", fails; the name
+ *  "async" is for a failure that a communicator finds by itself. */
+void fake_nccl_fail(const char *call, unsigned nth, ncclResult_t result);
+/** Communicators and blocks of memory that were made and not freed. */
+unsigned fake_nccl_alive(void);
+/** How many communicators were aborted so far. */
+unsigned fake_nccl_aborted(void);
+
+#endif
