@@ -10,6 +10,7 @@
 
 #include "base/available.h"
 #include "cli/cli.h"
+#include "cli/costs_read.h"
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -51,6 +52,7 @@ struct run {
 	struct options opt;
 	struct pfw_registry *registry;
 	struct pfw_config *cfg;
+	struct pfw_costs_read costs; /* of pipeline.cost_from */
 	struct pfw_job *job;
 	struct pfw_inputs inputs;
 	FILE *log;
@@ -195,7 +197,9 @@ static int open_dir(struct run *run, struct pfw_error *err)
 		rc = pfw_run_dir_make(out, run->opt.overwrite,
 				      resume && same_folder(out, resume), err);
 	if (!rc)
-		rc = pfw_run_dir_fill(out, run->cfg, &run->log, err);
+		rc = pfw_run_dir_fill(out, run->cfg,
+				      pfw_costs_read_of(&run->costs),
+				      &run->log, err);
 	if (rc) {
 		pfw_config_blame(run->cfg, "run.out", err);
 		return rc;
@@ -219,8 +223,13 @@ static int prepare(struct run *run, struct pfw_error *err)
 	if (pfw_together_check(&run->opt.together, run->cfg->pipeline.ranks,
 			       err))
 		return PFW_EXIT_CONFIG;
+	if (pfw_costs_read(run->registry, run->cfg, &run->costs, err))
+		return PFW_EXIT_DATA;
 	how.cfg = run->cfg;
+	how.costs = pfw_costs_read_of(&run->costs);
 	rc = pfw_job_open(&how, &run->job, err);
+	if (!rc)
+		rc = pfw_costs_read_check(&run->costs, run->job, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
 	return pfw_inputs_open(run->job, &run->inputs, err);
@@ -355,6 +364,7 @@ static void close_run(struct run *run)
 {
 	pfw_meeting_close(run->meeting);
 	pfw_job_close(run->job);
+	pfw_costs_read_close(&run->costs);
 	pfw_inputs_close(&run->inputs);
 	pfw_config_free(run->cfg);
 	pfw_registry_close(run->registry);

@@ -10,6 +10,8 @@
 
 #include "base/file.h"
 #include "model/checkpoint.h"
+#include "runtime/planned.h"
+#include "schedule/csv.h"
 
 /* As large as the reader of schedules takes them. */
 #define SCHEDULE_MAX (1u << 30)
@@ -123,20 +125,47 @@ int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
 	return remove_run(dir, err);
 }
 
+/* What was planned for costs, as a file of it has it. */
+static int plan_text(const struct pfw_config *cfg, const struct pfw_costs *costs,
+		     char **text, size_t *len, struct pfw_error *err)
+{
+	struct pfw_schedule_plan *plan;
+	FILE *to;
+	int rc = pfw_config_plan(cfg, costs, &plan, err);
+
+	if (rc)
+		return rc;
+	*text = NULL;
+	to = open_memstream(text, len);
+	if (to)
+		rc = pfw_csv_write(plan, 1, to, err);
+	pfw_schedule_plan_free(plan);
+	if (to && !fclose(to) && !rc)
+		return 0;
+	free(*text);
+	return rc ? rc : pfw_error_set(err, ENOMEM, "out of memory");
+}
+
 /* The folder says by itself what ran; the file may be its own already. */
-static int keep_schedule(const char *dir, const char *file,
-			 struct pfw_error *err)
+static int keep_schedule(const char *dir, const struct pfw_config *cfg,
+			 const struct pfw_costs *costs, struct pfw_error *err)
 {
 	char path[PATH_MAX], *text;
 	size_t len;
 	int rc = pfw_path_join(path, sizeof(path), dir, schedule_name, err);
 
-	if (!rc && !file && unlink(path) && errno != ENOENT)
+	if (rc)
+		return rc;
+	if (cfg->schedule_file)
+		rc = pfw_file_load(cfg->schedule_file, SCHEDULE_MAX, &text,
+				   &len, err);
+	else if (costs)
+		rc = plan_text(cfg, costs, &text, &len, err);
+	else if (unlink(path) && errno != ENOENT)
 		return pfw_error_set(err, errno, "%s: cannot remove it: %s",
 				     path, strerror(errno));
-	if (rc || !file)
-		return rc;
-	rc = pfw_file_load(file, SCHEDULE_MAX, &text, &len, err);
+	else
+		return 0;
 	if (rc)
 		return rc;
 	rc = pfw_file_replace(path, text, len, err);
@@ -144,8 +173,9 @@ static int keep_schedule(const char *dir, const char *file,
 	return rc;
 }
 
+/* @p planned: schedule.csv has the schedule. */
 static int keep_config(const char *dir, const struct pfw_config *cfg,
-		       struct pfw_error *err)
+		       int planned, struct pfw_error *err)
 {
 	struct pfw_config kept = *cfg;
 	char path[PATH_MAX], name[sizeof(schedule_name)];
@@ -155,7 +185,7 @@ static int keep_config(const char *dir, const struct pfw_config *cfg,
 	if (rc)
 		return rc;
 	memcpy(name, schedule_name, sizeof(name));
-	if (cfg->schedule_file)
+	if (planned)
 		kept.schedule_file = name;
 	f = fopen(path, "we");
 	if (!f)
@@ -168,14 +198,15 @@ static int keep_config(const char *dir, const struct pfw_config *cfg,
 	return rc;
 }
 
-int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
+int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg,
+		     const struct pfw_costs *costs, FILE **log,
 		     struct pfw_error *err)
 {
 	char path[PATH_MAX];
-	int rc = keep_schedule(dir, cfg->schedule_file, err);
+	int rc = keep_schedule(dir, cfg, costs, err);
 
 	if (!rc)
-		rc = keep_config(dir, cfg, err);
+		rc = keep_config(dir, cfg, cfg->schedule_file || costs, err);
 	if (!rc)
 		rc = pfw_path_join(path, sizeof(path), dir, "events.jsonl",
 				   err);

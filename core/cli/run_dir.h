@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include <pipefw/schedule.h>
+
 #include "settings/config.h"
 
 /**
@@ -15,8 +17,10 @@
  */
 int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
 		     struct pfw_error *err);
-/** config.cfg and the open events.jsonl. */
-int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg, FILE **log,
+/** config.cfg and the open events.jsonl; schedule.csv where a file gave the
+ *  schedule, or @p costs (else NULL) did. */
+int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg,
+		     const struct pfw_costs *costs, FILE **log,
 		     struct pfw_error *err);
 
 #endif

@@ -17,7 +17,7 @@ static int open_program(struct pfw_report *r, struct pfw_error *err)
 		.batch = cfg->pipeline.microbatch_size,
 		.act_dtype = PFW_F32,
 	};
-	int rc = pfw_config_plan(cfg, &r->plan, err);
+	int rc = pfw_config_plan(cfg, NULL, &r->plan, err);
 
 	how.plan = r->plan;
 	if (!rc)

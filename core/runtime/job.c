@@ -55,19 +55,23 @@ static int compile(struct pfw_job *job, uint32_t which,
 }
 
 /* Training, and evaluation on the same placement; or generation alone. */
-static int open_programs(struct pfw_job *job, int generate,
+static int open_programs(struct pfw_job *job, const struct pfw_job_options *how,
 			 struct pfw_error *err)
 {
 	const struct pfw_config *cfg = job->cfg;
+	int generate = how->generate;
 	struct pfw_schedule_plan *plan, *forward = NULL;
 	uint32_t which = generate ? PFW_PROGRAM_GENERATE : PFW_PROGRAM_EVAL;
 	uint32_t m = generate ? 1 : (uint32_t)cfg->data.eval_batches;
-	int rc = pfw_config_plan(cfg, &plan, err);
+	int rc = pfw_config_plan(cfg, how->costs, &plan, err);
 
 	if (rc)
 		return rc;
 	if (!generate)
 		rc = compile(job, PFW_PROGRAM_TRAIN, plan, err);
+	if (!rc && !generate)
+		rc = pfw_config_check_cap(
+			cfg, job->programs[PFW_PROGRAM_TRAIN].program, err);
 	if (!rc && m)
 		rc = pfw_schedule_plan_forward(plan, m, &forward, err);
 	if (!rc && m)
@@ -126,7 +130,7 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 	job->init = how->cfg->run.init;
 	job->resume = how->cfg->run.resume;
 	take_props(job);
-	rc = open_programs(job, how->generate, err);
+	rc = open_programs(job, how, err);
 	if (rc)
 		pfw_config_blame(job->cfg, "pipeline.schedule", err);
 	if (!rc) {

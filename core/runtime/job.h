@@ -74,6 +74,7 @@ struct pfw_job {
 /** What a job is made of; strings and objects are borrowed. */
 struct pfw_job_options {
 	const struct pfw_config *cfg;
+	const struct pfw_costs *costs; /**< to plan for; NULL: F = I = W */
 	int generate; /**< the generation program alone, batch 1 */
 };
 

@@ -49,14 +49,32 @@ uint64_t pfw_planned_saved_bytes(const struct pfw_program *program,
 	return bytes;
 }
 
-int pfw_config_plan(const struct pfw_config *cfg, struct pfw_schedule_plan **out,
-		    struct pfw_error *err)
+int pfw_config_check_cap(const struct pfw_config *cfg,
+			 const struct pfw_program *program,
+			 struct pfw_error *err)
+{
+	uint32_t cap = cfg->pipeline.memory_cap, v = program->chunks;
+
+	for (uint32_t r = 0; cap && r < program->ranks; r++)
+		if (program->rank[r].peak_saved > (uint64_t)cap * v)
+			return pfw_error_set(err, ERANGE, "pipeline.memory_cap "
+				"is %u, and rank %u keeps %.4g micro-batches: "
+				"use zb-auto, which keeps to any, or raise it",
+				cap, r, (double)program->rank[r].peak_saved / v);
+	return 0;
+}
+
+int pfw_config_plan(const struct pfw_config *cfg, const struct pfw_costs *costs,
+		    struct pfw_schedule_plan **out, struct pfw_error *err)
 {
 	const struct pfw_shape shape = {
 		.size = sizeof(shape),
 		.ranks = cfg->pipeline.ranks,
 		.chunks = cfg->pipeline.chunks,
 		.microbatches = cfg->pipeline.microbatches,
+		.memory_cap = (uint64_t)cfg->pipeline.memory_cap *
+			      cfg->pipeline.chunks,
+		.costs = costs,
 	};
 
 	if (cfg->schedule_file)

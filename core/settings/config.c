@@ -241,6 +241,8 @@ static void fill(struct pfw_config *cfg)
 	cfg->pipeline.ranks_per_process =
 		(uint32_t)pfw_value_int(pipe, "ranks_per_process");
 	cfg->pipeline.layout = text_of(pipe, "layout");
+	cfg->pipeline.cost_from = text_of(pipe, "cost_from");
+	cfg->pipeline.memory_cap = (uint32_t)pfw_value_int(pipe, "memory_cap");
 	cfg->pipeline.order_any = !strcmp(text_of(pipe, "order"), "any");
 	cfg->dtype = strcmp(dtype, "bf16") ? PFW_F32 : PFW_BF16;
 	cfg->threads = (uint32_t)pfw_value_int(cfg->groups[PFW_GROUP_DEVICE],
@@ -302,6 +304,13 @@ static int check_sense(struct pfw_reader *r, struct pfw_config *cfg)
 			      "a run's state, init takes only the weights of a "
 			      "model");
 		pfw_config_blame(cfg, "run", r->err);
+		return -EINVAL;
+	}
+	if (cfg->schedule_file && cfg->pipeline.cost_from) {
+		pfw_error_set(r->err, EINVAL, "pipeline.cost_from is for a "
+			      "schedule that plans, and pipeline.schedule.file "
+			      "is planned already: leave one out");
+		pfw_config_blame(cfg, "pipeline", r->err);
 		return -EINVAL;
 	}
 	if (cfg->optimizer.warmup <= cfg->run.steps)

@@ -75,6 +75,8 @@ struct pfw_config {
 		char *layout; /**< NULL: by cost */
 		int order_any; /**< order = "any": gradients of a stage may be
 				    summed in the schedule's own order */
+		char *cost_from; /**< absolute folder of a traced run, or NULL */
+		uint32_t memory_cap; /**< micro-batches of a rank; 0: none */
 	} pipeline;
 	struct pfw_transport_choice transport; /**< of ranks on one host */
 	struct pfw_transport_choice remote; /**< of ranks on two; its plugin is

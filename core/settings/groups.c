@@ -49,6 +49,11 @@ static const struct pfw_option pipeline[] = {
 	{ "order", PFW_OPT_CHOICE, 0, "ascending", "sums of gradients over "
 	  "micro-batches: ascending is the same to the bit for every schedule",
 	  "ascending|any", 0, 0 },
+	{ "cost_from", PFW_OPT_STRING, PFW_OPTION_PATH, NULL, "folder of a "
+	  "traced run of this model: a schedule that plans, as zb-auto does, "
+	  "plans for what that took", NULL, 0, 0 },
+	{ "memory_cap", PFW_OPT_INT, 0, "0", "most micro-batches of all its "
+	  "layers that a rank may keep; 0: no cap", NULL, 0, 65536 },
 	{ "ranks_per_process", PFW_OPT_INT, 0, "1", "ranks that are threads of "
 	  "one process", NULL, 1, 1024 },
 };

@@ -172,6 +172,24 @@ void pfw_config_write_common(const struct pfw_config *cfg, FILE *to)
 	write_common(to, cfg->groups[PFW_GROUP_DATA], "data.");
 }
 
+/* A schedule in a file is planned: for which costs is not asked any more. */
+static void write_pipeline(FILE *to, const struct pfw_config *cfg,
+			   const char *before)
+{
+	const struct pfw_values *v = cfg->groups[PFW_GROUP_PIPELINE];
+
+	for (uint32_t i = 0; i < v->n; i++) {
+		const char *name = v->options[i].name;
+
+		if (v->v[i].state == PFW_VALUE_UNSET ||
+		    !strcmp(name, "schedule") ||
+		    (cfg->schedule_file && !strcmp(name, "cost_from")))
+			continue;
+		fputs(before, to);
+		write_value(to, &v->options[i], &v->v[i]);
+	}
+}
+
 int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 		     struct pfw_error *err)
 {
@@ -190,7 +208,7 @@ int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 		write_choice(to, &cfg->schedule, "name", " ");
 	}
 	fputs(" };", to);
-	write_values(to, cfg->groups[PFW_GROUP_PIPELINE], line, "schedule");
+	write_pipeline(to, cfg, line);
 	fputs("\n};\n", to);
 	write_transports(to, cfg);
 	fputs("device = {", to);

@@ -53,6 +53,30 @@ pipefw run "$tmp/run.cfg" --quiet --out "$tmp/planned" \
 [ "$(losses run | grep -c .)" = 3 ]
 [ "$(losses planned)" = "$(losses run)" ]
 
+# The same from the config, which a run keeps as a file.
+zb_auto() {
+	pipefw run "$tmp/run.cfg" --quiet --set pipeline.schedule=zb-auto \
+		--set pipeline.cost_from="$tmp/run" --out "$@"
+}
+zb_auto "$tmp/asked" --set pipeline.memory_cap=3
+cmp "$tmp/planned.csv" "$tmp/asked/schedule.csv"
+[ "$(losses asked)" = "$(losses run)" ]
+pipefw run "$tmp/asked/config.cfg" --quiet --out "$tmp/again" \
+	--trace "$tmp/trace.json"
+cmp "$tmp/planned.csv" "$tmp/again/schedule.csv"
+pipefw report "$tmp/again" --format text | grep -q 'schedule.csv, p=2 v=1 m=8'
+! zb_auto "$tmp/none" --set model.layers=5 2>"$tmp/err"
+grep -q 'run of the same model: its layers are 6, here they are 7' "$tmp/err"
+! zb_auto "$tmp/none" --set pipeline.schedule.file="$tmp/planned.csv" 2>"$tmp/err"
+grep -q 'is planned already: leave one out' "$tmp/err"
+! pipefw run "$tmp/run.cfg" --quiet --set pipeline.schedule=gpipe \
+	--set pipeline.memory_cap=3 --out "$tmp/none" 2>"$tmp/err"
+grep -q 'memory_cap is 3, and rank 0 keeps 8 micro-batches' "$tmp/err"
+! pipefw run "$tmp/run.cfg" --quiet --set pipeline.cost_from="$tmp" \
+	--out "$tmp/none" 2>"$tmp/err"
+grep -q -- '--set pipeline.cost_from=.*config.cfg: cannot open it' "$tmp/err"
+[ ! -e "$tmp/none" ]
+
 pipefw schedule compare --cost-from "$tmp/run" | grep -q 'p=2 v=2 m=8, time in ms'
 ! pipefw schedule 1f1b --cost-from "$tmp/run" --cost F=1 2>"$tmp/err"
 grep -q 'one or the other' "$tmp/err"
