@@ -19,6 +19,7 @@ struct pfw_bench {
 	uint32_t rounds;     /**< 1 to PFW_BENCH_MAX_ROUNDS */
 	int json;            /**< one object a row on stdout, else a table */
 	const char *device;  /**< name of the plugin */
+	const char *transport; /**< name of the plugin */
 	const char *python;  /**< that has torch */
 	int quick;           /**< small models alone */
 	const char *part;    /**< "compute", ...: of the rows that come */
@@ -31,6 +32,7 @@ struct pfw_bench_row {
 	int less_is_better;
 	const char *peer;  /**< NULL: nobody to compare with */
 	double aim;        /**< ratio, ours the better above 1; 0: none */
+	double limit;      /**< ours at most this; 0: none */
 	double ours[PFW_BENCH_MAX_ROUNDS], theirs[PFW_BENCH_MAX_ROUNDS];
 };
 
@@ -44,6 +46,7 @@ double pfw_bench_median(const double *v, uint32_t n);
 
 /* Each prints its rows; an error is of our own side. */
 int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err);
+int pfw_bench_transport(struct pfw_bench *bench, struct pfw_error *err);
 int pfw_bench_train(struct pfw_bench *bench, struct pfw_error *err);
 
 #endif

@@ -50,6 +50,8 @@ static void print_json(const struct pfw_bench *bench,
 	}
 	if (row->aim > 0)
 		printf(",\"aim\":%g", row->aim);
+	if (row->limit > 0)
+		printf(",\"limit\":%g", row->limit);
 	puts("}");
 }
 
@@ -71,6 +73,8 @@ void pfw_bench_print(const struct pfw_bench *bench,
 		}
 		if (row->aim > 0)
 			printf("  (aim %gx)", row->aim);
+		if (row->limit > 0)
+			printf("  (at most %g %s)", row->limit, row->unit);
 		putchar('\n');
 	}
 	fflush(stdout);

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/philox.h"
 #include "bench/bench.h"
-#include "bench/child.h"
+#include "bench/room.h"
 #include "launch/launcher.h"
 
 #define STEPS 6u         /* of a run; the first is warm-up */
@@ -38,14 +38,12 @@ static const struct model models[] = {
 
 struct scene {
 	struct pfw_bench *bench;
-	char dir[PATH_MAX - 64]; /* of the corpus and the runs' config */
+	struct pfw_bench_room room; /* with the corpus and the runs' config */
 	char program[PATH_MAX];
 	char peer[PATH_MAX]; /* etc/bench/torch_train.py */
 	struct pfw_bench_child torch;
 	char torch_version[64];
 	const char *no_torch; /* why, or NULL */
-	int stop;             /* readable: Ctrl-C */
-	sigset_t signals;
 	char why[256];
 };
 
@@ -65,7 +63,7 @@ static int write_corpus(struct scene *s, uint32_t vocab, struct pfw_error *err)
 		pfw_philox(counter, vocab, words);
 		tokens[i] = (uint16_t)(words[0] % vocab);
 	}
-	snprintf(path, sizeof(path), "%s/%u.bin", s->dir, vocab);
+	snprintf(path, sizeof(path), "%s/%u.bin", s->room.dir, vocab);
 	rc = pfw_file_replace(path, tokens, CORPUS * sizeof(*tokens), err);
 	free(tokens);
 	return rc;
@@ -96,7 +94,7 @@ static int write_config(struct scene *s, const struct model *m,
 		ranks, microbatches, m->batch, s->bench->device, dtype,
 		m->vocab);
 
-	snprintf(path, len, "%s/bench.cfg", s->dir);
+	snprintf(path, len, "%s/bench.cfg", s->room.dir);
 	return pfw_file_replace(path, text, (size_t)n, err);
 }
 
@@ -137,7 +135,7 @@ static int run_ours(struct scene *s, const struct model *m, const char *dtype,
 			      sizeof(config), err);
 
 	if (!rc)
-		rc = pfw_bench_child_start(&child, argv, s->stop, err);
+		rc = pfw_bench_child_start(&child, argv, s->room.stop, err);
 	if (rc)
 		return rc;
 	while (!(rc = pfw_bench_child_line(&child, STEP_PATIENCE, line,
@@ -184,12 +182,12 @@ static void open_torch(struct scene *s)
 	const char *argv[] = { s->bench->python, s->peer, NULL };
 	char line[PFW_BENCH_LINE];
 
-	if (access(s->peer, R_OK)) {
+	if (pfw_bench_find("torch_train.py", s->peer, sizeof(s->peer))) {
 		snprintf(s->why, sizeof(s->why), "no file %.200s", s->peer);
 		s->no_torch = s->why;
 		return;
 	}
-	if (pfw_bench_child_start(&s->torch, argv, s->stop, NULL) ||
+	if (pfw_bench_child_start(&s->torch, argv, s->room.stop, NULL) ||
 	    pfw_bench_child_line(&s->torch, STEP_PATIENCE, line,
 				 sizeof(line)) ||
 	    sscanf(line, "torch %63s", s->torch_version) != 1) {
@@ -392,53 +390,31 @@ static int run_all(struct scene *s, struct pfw_error *err)
 static int open_scene(struct scene *s, struct pfw_bench *bench,
 		      struct pfw_error *err)
 {
-	const char *dir = getenv("PIPEFW_BENCH_DIR"), *tmp = getenv("TMPDIR");
 	ssize_t n = readlink("/proc/self/exe", s->program,
 			     sizeof(s->program) - 1);
 	int rc = 0;
 
 	s->bench = bench;
 	s->program[n > 0 ? n : 0] = 0;
-	snprintf(s->peer, sizeof(s->peer), "%s/torch_train.py",
-		 dir && *dir ? dir : PFW_BENCH_PATH);
-	snprintf(s->dir, sizeof(s->dir), "%s/pipefw-bench-XXXXXX",
-		 tmp && *tmp ? tmp : "/tmp");
-	rc = pfw_bench_signals_take(&s->stop, &s->signals, err);
-	if (rc)
-		return rc;
-	if (!mkdtemp(s->dir))
-		return pfw_error_set(err, errno, "%s: %s", s->dir,
-				     strerror(errno));
 	for (size_t i = 0; !rc && i < N_MODELS; i++)
 		rc = write_corpus(s, models[i].vocab, err);
 	return rc;
 }
 
-/* What open_scene() and the runs have made, and nothing else. */
-static void close_scene(struct scene *s)
-{
-	const char *argv[] = { "rm", "-rf", s->dir, NULL };
-	struct pfw_bench_child rm;
-	char line[16];
-
-	pfw_bench_child_end(&s->torch);
-	if (!pfw_bench_child_start(&rm, argv, -1, NULL)) {
-		pfw_bench_child_line(&rm, STEP_PATIENCE, line, sizeof(line));
-		pfw_bench_child_end(&rm);
-	}
-	pfw_bench_signals_give_back(s->stop, &s->signals);
-}
-
 int pfw_bench_train(struct pfw_bench *bench, struct pfw_error *err)
 {
-	struct scene s = { .stop = -1 };
-	int rc = open_scene(&s, bench, err);
+	struct scene s = { 0 };
+	int rc = pfw_bench_room_open(&s.room, err);
 
+	if (rc)
+		return rc;
 	bench->part = "train";
+	rc = open_scene(&s, bench, err);
 	if (!rc) {
 		open_torch(&s);
 		rc = run_all(&s, err);
 	}
-	close_scene(&s);
+	pfw_bench_child_end(&s.torch);
+	pfw_bench_room_close(&s.room);
 	return rc;
 }

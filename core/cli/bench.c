@@ -10,13 +10,14 @@
 #include "cli/text.h"
 
 static const char usage[] =
-	"usage: pipefw bench [compute|train]... [option]...\n"
+	"usage: pipefw bench [compute|transport [NAME]|train]... [option]...\n"
 	"Times pipefw beside its peers on this machine: no word means everything.\n"
 	"  --rounds N     rounds that a median is taken of, 1 to 99 (default 5)\n"
 	"  --quick        the smallest model and matrices, few steps\n"
 	"  --device NAME  the device plugin (default cpu)\n"
 	"  --json         one object a line on standard output\n"
 	"  --help         this text\n"
+	"NAME is a transport's (default shm).\n"
 	"PIPEFW_PYTHON names a Python that has PyTorch (default python3).\n";
 
 static const struct part {
@@ -24,6 +25,7 @@ static const struct part {
 	int (*run)(struct pfw_bench *bench, struct pfw_error *err);
 } parts[] = {
 	{ "compute", pfw_bench_compute },
+	{ "transport", pfw_bench_transport },
 	{ "train", pfw_bench_train },
 };
 
@@ -74,6 +76,18 @@ static int take_part(struct options *o, const char *word)
 	return -EINVAL;
 }
 
+/* The word after "transport" is a transport's name, if no part's. */
+static int take_word(struct options *o, const char *word, const char *before)
+{
+	for (size_t i = 0; i < N_PARTS; i++)
+		if (!strcmp(word, parts[i].name))
+			return take_part(o, word);
+	if (strcmp(before, "transport"))
+		return take_part(o, word);
+	o->bench.transport = word;
+	return 0;
+}
+
 static int parse(struct options *o, int argc, char **argv)
 {
 	int c, rc = 0;
@@ -99,15 +113,16 @@ static int parse(struct options *o, int argc, char **argv)
 		default:
 			rc = -EINVAL;
 		}
-	for (; !rc && optind < argc; optind++)
-		rc = take_part(o, argv[optind]);
+	for (int i = optind; !rc && i < argc; i++)
+		rc = take_word(o, argv[i], i > optind ? argv[i - 1] : "");
 	return rc;
 }
 
 int pfw_cli_bench(int argc, char **argv)
 {
 	const char *python = getenv("PIPEFW_PYTHON");
-	struct options o = { .bench = { .rounds = 5, .device = "cpu" } };
+	struct options o = { .bench = { .rounds = 5, .device = "cpu",
+				      .transport = "shm" } };
 	struct pfw_error err = { 0 };
 	int rc;
 

@@ -197,15 +197,25 @@ bool pfw_id_is(const struct pfw_message_id *id, uint64_t m)
 	return !memcmp(id, &want, sizeof(want));
 }
 
-void pfw_use_core(int n)
+int pfw_core_number(int n)
 {
-	cpu_set_t all, one;
+	cpu_set_t all;
 
-	CPU_ZERO(&one);
 	sched_getaffinity(0, sizeof(all), &all);
 	for (int i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &all) && n-- == 0)
-			CPU_SET(i, &one);
+			return i;
+	return -1;
+}
+
+void pfw_use_core(int n)
+{
+	int core = pfw_core_number(n);
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	if (core >= 0)
+		CPU_SET(core, &one);
 	sched_setaffinity(0, sizeof(one), &one);
 }
 

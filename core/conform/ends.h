@@ -83,6 +83,8 @@ bool pfw_id_is(const struct pfw_message_id *id, uint64_t m);
 
 /** Puts the calling thread on the n-th processor that it may use, from 0 on. */
 void pfw_use_core(int n);
+/** Its number; -1: there are fewer. */
+int pfw_core_number(int n);
 
 /**
  * Runs @p run as rank 1 in a process of its own, which gets rank 0's address

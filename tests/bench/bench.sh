@@ -22,6 +22,24 @@ fi
 says 2 'from 1 to 99' pipefw bench --rounds 0
 says 2 'did you mean "compute"' pipefw bench comptue
 
+says 0 '' pipefw bench transport --quick --rounds 1 --json
+cp "$tmp/out" "$tmp/rows"
+for work in 'half round trip 8 B' 'in place 1 MiB' 'copied out 64 KiB'; do
+	grep -q "\"part\":\"transport\",\"work\":\"$work\".*\"ours\":[0-9]" \
+		"$tmp/rows" || fail "no row of $work"
+done
+for peer in 'mpicc:Open MPI vader' 'ucx_perftest:ucx posix,cma'; do
+	if command -v "${peer%%:*}" >/dev/null; then
+		grep -q "\"peer\":\"${peer#*:}\"" "$tmp/rows"
+	else
+		grep -q "\"event\":\"skip\".*\"peer\":\"${peer#*:}\",\"why\":\"no ${peer%%:*}" \
+			"$tmp/rows"
+	fi || fail "nothing of ${peer#*:}"
+done
+PATH=$(dirname "$(command -v pipefw)"):$tmp/none says 0 'no ucx_perftest' \
+	"$(command -v pipefw)" bench transport tcp --quick --rounds 1
+says 1 'did you mean "tcp"' pipefw bench transport tpc
+
 # A Python without torch: ours alone, and why.
 PIPEFW_PYTHON=$(command -v false) says 0 'has no torch' pipefw bench train \
 	--quick --rounds 1 --json

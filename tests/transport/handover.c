@@ -5,17 +5,19 @@
  * machine that is busy with other work can put either side to sleep, so a run
  * that misses is repeated; a copy of 32 MiB would miss by thousands every time.
  */
-#include "pingpong.h"
+#include "harness.h"
 
 #include <stdio.h>
 #include <unistd.h>
+
+#include "bench/pingpong.h"
 
 #define TRIES 5
 
 /* How much more 32 MiB cost than 4 KiB; < 0: it could not be measured. */
 static double measure(struct pfw_subject *shm, struct pfw_error *err)
 {
-	struct pingpong p = {
+	struct pfw_pingpong p = {
 		.spin_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 20000 : 0,
 		.rounds = 21,
 		.n_sizes = 3,
@@ -23,7 +25,7 @@ static double measure(struct pfw_subject *shm, struct pfw_error *err)
 		.times = { 1000, 1000, 1000 },
 	};
 
-	if (pingpong_run(shm, &p, err))
+	if (pfw_pingpong_run(shm, &p, err))
 		return -1;
 	printf("half a round trip in place: 8 B %.0f ns, 4 KiB %.0f ns, "
 	       "32 MiB %.0f ns (%.2f times 4 KiB)\n", p.half[0], p.half[1],

@@ -1,11 +1,13 @@
 /*
- * mpi_pingpong.c: half a round trip through MPI, for bench_shm to stand beside.
+ * mpi_pingpong.c: half a round trip through MPI, for `pipefw bench transport`.
  *
  * mpi_pingpong BYTES TIMES [BYTES TIMES]...: a line "BYTES NS" for each, the
- * median.  The received bytes lie in private memory, as in the copy form of
- * pingpong.c.
+ * median.  The first and the last word are written and read, as pipefw's side
+ * does.  The n-th process is put on the n-th processor that it may use.
  */
+#define _GNU_SOURCE
 #include <mpi.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,12 +51,25 @@ static double pingpong(int rank, int bytes, int times)
 	return median;
 }
 
+static void use_core(int n)
+{
+	cpu_set_t all, one;
+
+	CPU_ZERO(&one);
+	sched_getaffinity(0, sizeof(all), &all);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && n-- == 0)
+			CPU_SET(i, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 int main(int argc, char **argv)
 {
 	int rank;
 
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	use_core(rank);
 	for (int i = 1; i + 1 < argc; i += 2) {
 		double ns = pingpong(rank, atoi(argv[i]), atoi(argv[i + 1]));
 

@@ -1,8 +1,11 @@
-#include "pingpong.h"
+#include "bench/pingpong.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 /*
  * What one side holds of each size: a channel each way, room for a copy.  Two
@@ -21,7 +24,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-double median(double *v, size_t n)
+static double median(double *v, size_t n)
 {
 	qsort(v, n, sizeof(*v), by_value);
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
@@ -68,7 +71,7 @@ static int give_back(const struct pfw_subject *s, struct lane *l)
 }
 
 static int lanes_open(struct pfw_end *e, const struct pfw_address *peer,
-		      const struct pingpong *p, struct lane *lanes)
+		      const struct pfw_pingpong *p, struct lane *lanes)
 {
 	int rc = 0;
 
@@ -79,6 +82,8 @@ static int lanes_open(struct pfw_end *e, const struct pfw_address *peer,
 		uint32_t me = e->info.rank;
 
 		lanes[i] = (struct lane){ .room = malloc(bytes) };
+		if (!lanes[i].room)
+			return -ENOMEM;
 		memset(lanes[i].room, 1, bytes);
 		rc = pfw_end_channel(e, &there, peer, me ? &lanes[i].rx : &lanes[i].tx);
 		if (!rc)
@@ -88,7 +93,7 @@ static int lanes_open(struct pfw_end *e, const struct pfw_address *peer,
 	return rc;
 }
 
-static void lanes_close(const struct pfw_subject *s, const struct pingpong *p,
+static void lanes_close(const struct pfw_subject *s, const struct pfw_pingpong *p,
 			struct lane *lanes)
 {
 	for (uint32_t i = 0; i < p->n_sizes; i++) {
@@ -100,8 +105,8 @@ static void lanes_close(const struct pfw_subject *s, const struct pingpong *p,
 
 static int answer(struct pfw_end *e, const struct pfw_address *peer)
 {
-	const struct pingpong *p = e->user;
-	struct lane lanes[PINGPONG_SIZES] = { 0 };
+	const struct pfw_pingpong *p = e->user;
+	struct lane lanes[PFW_PINGPONG_SIZES] = { 0 };
 	int rc;
 
 	if (p->pin)
@@ -124,12 +129,12 @@ static int answer(struct pfw_end *e, const struct pfw_address *peer)
 	return rc;
 }
 
-static int ask(struct pfw_end *e, const struct pingpong *p, struct lane *lanes,
+static int ask(struct pfw_end *e, const struct pfw_pingpong *p, struct lane *lanes,
 	       uint32_t i, double *half)
 {
 	double *each = malloc(p->times[i] * sizeof(*each));
 	uint64_t before, now = pfw_now();
-	int rc = 0;
+	int rc = each ? 0 : -ENOMEM;
 
 	for (uint32_t n = 0; !rc && n < p->times[i]; n++) {
 		before = now;
@@ -141,39 +146,41 @@ static int ask(struct pfw_end *e, const struct pingpong *p, struct lane *lanes,
 		now = pfw_now();
 		each[n] = (double)(now - before) / 2;
 	}
-	*half = median(each, p->times[i]);
+	if (!rc)
+		*half = median(each, p->times[i]);
 	free(each);
 	return rc;
 }
 
-static int ask_all(struct pfw_end *e, struct pingpong *p, struct lane *lanes)
+static int ask_all(struct pfw_end *e, struct pfw_pingpong *p, struct lane *lanes)
 {
 	double *half = calloc((size_t)p->n_sizes * p->rounds, sizeof(*half));
-	int rc = 0;
+	int rc = half ? 0 : -ENOMEM;
 
 	for (uint32_t r = 0; !rc && r < p->rounds; r++)
 		for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
 			rc = ask(e, p, lanes, i, &half[i * p->rounds + r]);
-	for (uint32_t i = 0; i < p->n_sizes; i++)
+	for (uint32_t i = 0; !rc && i < p->n_sizes; i++)
 		p->half[i] = median(half + i * p->rounds, p->rounds);
 	free(half);
 	return rc;
 }
 
-int pingpong_run(const struct pfw_subject *s, struct pingpong *p,
-		 struct pfw_error *err)
+int pfw_pingpong_run(const struct pfw_subject *s, struct pfw_pingpong *p,
+		     struct pfw_error *err)
 {
-	struct lane lanes[PINGPONG_SIZES] = { 0 };
+	struct lane lanes[PFW_PINGPONG_SIZES] = { 0 };
 	struct pfw_child child;
 	cpu_set_t all;
 	struct pfw_end e;
-	int rc;
+	int rc, started;
 
 	rc = pfw_end_open(&e, s, 0, 5, p->spin_ns);
 	if (rc)
 		return pfw_error_set(err, -rc, "%s", e.err.text);
 	e.user = p;
 	rc = pfw_child_start(&child, &e, p->spin_ns, answer);
+	started = !rc;
 	sched_getaffinity(0, sizeof(all), &all);
 	if (p->pin)
 		pfw_use_core(0);
@@ -184,6 +191,8 @@ int pingpong_run(const struct pfw_subject *s, struct pingpong *p,
 	lanes_close(s, p, lanes);
 	if (!rc)
 		rc = pfw_child_join(&child, NULL);
+	else if (started)
+		pfw_child_kill(&child);
 	pfw_end_close(&e);
 	sched_setaffinity(0, sizeof(all), &all);
 	return rc ? pfw_error_set(err, -rc, "%s: %s", s->name, strerror(-rc)) : 0;
