@@ -36,8 +36,11 @@ for peer in 'mpicc:Open MPI vader' 'ucx_perftest:ucx posix,cma'; do
 			"$tmp/rows"
 	fi || fail "nothing of ${peer#*:}"
 done
-PATH=$(dirname "$(command -v pipefw)"):$tmp/none says 0 'no ucx_perftest' \
-	"$(command -v pipefw)" bench transport tcp --quick --rounds 1
+mkdir "$tmp/bin"
+printf "#!/bin/sh\nexit 1\n" >"$tmp/bin/mpicc"
+chmod +x "$tmp/bin/mpicc"
+says 0 'no mpicc' env PATH="$tmp/bin:$PATH" pipefw bench transport tcp --quick \
+	--rounds 1
 says 1 'did you mean "tcp"' pipefw bench transport tpc
 
 # A Python without torch: ours alone, and why.
