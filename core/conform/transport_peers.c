@@ -41,23 +41,40 @@ static uint64_t soak_bytes(uint64_t m)
 	return 8 + m % 200;
 }
 
+/* Enough where the machine is slow, or emulated. */
+#define SOAK_NS (4 * PFW_S)
+/* What the last message is full of; the others' bytes are less. */
+#define SOAK_LAST 255u
+
+static unsigned char soak_byte(uint64_t m)
+{
+	return (unsigned char)(m % 251);
+}
+
+static int soak_put(struct pfw_end *e, void *c, uint64_t m, unsigned char byte)
+{
+	struct pfw_message_id id = pfw_id_of(m);
+	uint32_t slot = soak_slot(m);
+	int rc = pfw_must_acquire(e->subject, c, slot);
+
+	if (rc)
+		return rc;
+	memset(e->subject->ops->slot(c, slot), byte, soak_bytes(m));
+	return e->subject->ops->send(c, slot, soak_bytes(m), &id, &e->err);
+}
+
 /* Uses slots in whatever order they come free, as plans do. */
 static int soak_send(struct pfw_end *e, const struct pfw_address *peer)
 {
 	struct pfw_channel_info info = pfw_end_channel_info(e->info.rank, 0, SOAK_SLOTS, 256);
+	uint64_t most = soak_messages(e->subject), end = pfw_now() + SOAK_NS;
+	bool last = false;
 	void *c;
 	int rc = pfw_end_channel(e, &info, peer, &c);
 
-	for (uint64_t m = 0; !rc && m < soak_messages(e->subject); m++) {
-		struct pfw_message_id id = pfw_id_of(m);
-		uint32_t slot = soak_slot(m);
-		uint64_t bytes = soak_bytes(m);
-
-		rc = pfw_must_acquire(e->subject, c, slot);
-		if (rc)
-			break;
-		memset(e->subject->ops->slot(c, slot), (int)(m % 251), bytes);
-		rc = e->subject->ops->send(c, slot, bytes, &id, &e->err);
+	for (uint64_t m = 0; !rc && !last; m++) {
+		last = m + 1 == most || (m % 64 == 63 && pfw_now() > end);
+		rc = soak_put(e, c, m, last ? SOAK_LAST : soak_byte(m));
 	}
 	/* The last ones are out when their slots come back. */
 	for (uint32_t s = 0; !rc && s < SOAK_SLOTS; s++)
@@ -75,7 +92,7 @@ static int soak_post(struct pfw_end *e, void *c, uint64_t m, uint64_t *posted)
 }
 
 static int soak_take(struct pfw_end *e, void *c, uint64_t m, uint64_t *posted,
-		     uint32_t *slot)
+		     uint32_t *slot, bool *last)
 {
 	const unsigned char *at;
 	struct pfw_message_id id;
@@ -87,8 +104,9 @@ static int soak_take(struct pfw_end *e, void *c, uint64_t m, uint64_t *posted,
 	if (rc)
 		return rc;
 	at = e->subject->ops->slot(c, *slot);
-	if (!pfw_id_is(&id, m) || bytes != soak_bytes(m) || at[0] != m % 251 ||
-	    at[bytes - 1] != m % 251)
+	*last = at[0] == SOAK_LAST;
+	if (!pfw_id_is(&id, m) || bytes != soak_bytes(m) ||
+	    (!*last && at[0] != soak_byte(m)) || at[bytes - 1] != at[0])
 		return -EBADMSG;
 	return 0;
 }
@@ -99,11 +117,12 @@ static int soak_recv(struct pfw_end *e, const struct pfw_address *peer)
 	struct pfw_channel_info info = pfw_end_channel_info(!e->info.rank, 0, SOAK_SLOTS, 256);
 	uint32_t random = 2, slot, held = PFW_NONE;
 	uint64_t posted = 0;
+	bool last = false;
 	void *c;
 	int rc = pfw_end_channel(e, &info, peer, &c);
 
-	for (uint64_t m = 0; !rc && m < soak_messages(e->subject); m++) {
-		rc = soak_take(e, c, m, &posted, &slot);
+	for (uint64_t m = 0; !rc && !last; m++) {
+		rc = soak_take(e, c, m, &posted, &slot, &last);
 		if (rc)
 			break;
 		/* Keep it only if nothing is kept: the sender may need it. */

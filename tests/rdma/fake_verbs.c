@@ -14,6 +14,7 @@
 
 #define DEVICES 2u
 #define MAX_QPS 256u
+#define MAX_MRS 256u
 
 struct receive {
 	uint64_t wr_id;
@@ -35,7 +36,7 @@ struct fake_channel {
 
 struct fake_qp {
 	struct ibv_qp qp;
-	uint32_t peer;
+	uint32_t peer, max_inline;
 	struct receive *ring;
 	unsigned first, n, most;
 };
@@ -62,6 +63,7 @@ static struct ibv_device devices[DEVICES] = { { .name = "fake0" },
 static struct ibv_context *contexts[DEVICES]; /* the one opened last */
 static int events[DEVICES]; /* 1 + enum ibv_event_type; 0: none */
 static struct fake_qp *qps[MAX_QPS];
+static struct ibv_mr *mrs[MAX_MRS];
 static struct op *wire;
 static struct late *late;
 static unsigned alive;
@@ -241,6 +243,7 @@ int ibv_dealloc_pd(struct ibv_pd *pd)
 struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t len, int access)
 {
 	struct ibv_mr *mr;
+	uint32_t n = 1;
 
 	(void)access;
 	errno = ENOMEM;
@@ -251,6 +254,10 @@ struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t len, int access)
 	mr->pd = pd;
 	mr->addr = addr;
 	mr->length = len;
+	while (mrs[n])
+		n++;
+	mrs[n] = mr;
+	mr->lkey = mr->rkey = n;
 	return mr;
 }
 
@@ -263,6 +270,7 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len,
 
 int ibv_dereg_mr(struct ibv_mr *mr)
 {
+	mrs[mr->lkey] = NULL;
 	return drop(mr);
 }
 
@@ -381,6 +389,7 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *a)
 	qp->qp.send_cq = a->send_cq;
 	qp->qp.recv_cq = a->recv_cq;
 	qp->most = a->cap.max_recv_wr;
+	qp->max_inline = a->cap.max_inline_data = fake.no_inline ? 0 : 128;
 	qp->ring = calloc(qp->most, sizeof(*qp->ring));
 	return &qp->qp;
 }
@@ -489,6 +498,26 @@ static enum ibv_wc_status receive(const struct op *o, struct fake_qp *peer)
 	return IBV_WC_SUCCESS;
 }
 
+/* Within the region of that key? */
+static bool inside(uint32_t key, uint64_t at, uint64_t len)
+{
+	const struct ibv_mr *mr = key < MAX_MRS ? mrs[key] : NULL;
+
+	return mr && at >= (uintptr_t)mr->addr &&
+	       at + len <= (uintptr_t)mr->addr + mr->length;
+}
+
+static bool registered(const struct ibv_sge *sge)
+{
+	return inside(sge->lkey, sge->addr, sge->length);
+}
+
+static bool is_write(const struct op *o)
+{
+	return o->wr.opcode == IBV_WR_RDMA_WRITE ||
+	       o->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
 static void arrive(struct op *o)
 {
 	struct fake_qp *peer = qps[o->from->peer];
@@ -497,8 +526,15 @@ static void arrive(struct op *o)
 	fake.status = 0;
 	if (!status && !peer)
 		status = IBV_WC_RETRY_EXC_ERR;
-	if (!status && (o->wr.opcode == IBV_WR_RDMA_WRITE ||
-			o->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM))
+	fake.told += o->wr.opcode == IBV_WR_SEND ||
+		     o->wr.opcode == IBV_WR_SEND_WITH_IMM;
+	if (o->wr.opcode == IBV_WR_RDMA_WRITE && o->len == sizeof(fake.xor_word))
+		for (uint32_t i = 0; i < o->len; i++)
+			o->data[i] ^= (unsigned char)(fake.xor_word >> 8 * i);
+	if (!status && is_write(o) && !inside(o->wr.wr.rdma.rkey,
+					      o->wr.wr.rdma.remote_addr, o->len))
+		status = IBV_WC_REM_ACCESS_ERR;
+	if (!status && is_write(o))
 		memcpy((void *)(uintptr_t)o->wr.wr.rdma.remote_addr, o->data, o->len);
 	if (!status && o->wr.opcode != IBV_WR_RDMA_WRITE)
 		status = receive(o, peer);
@@ -510,6 +546,7 @@ static void arrive(struct op *o)
 static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		     struct ibv_send_wr **bad)
 {
+	struct fake_qp *f = (struct fake_qp *)qp;
 	struct op **at = &wire;
 
 	for (; wr; wr = wr->next) {
@@ -518,9 +555,15 @@ static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		*bad = wr;
 		if (!fake.sends_left)
 			return ENOMEM;
+		if (wr->send_flags & IBV_SEND_INLINE &&
+		    (!wr->num_sge || wr->sg_list->length > f->max_inline))
+			return EINVAL;
+		if (wr->num_sge && !(wr->send_flags & IBV_SEND_INLINE) &&
+		    !registered(wr->sg_list))
+			return EINVAL;
 		fake.sends_left--;
 		o = calloc(1, sizeof(*o));
-		o->from = (struct fake_qp *)qp;
+		o->from = f;
 		o->wr = *wr;
 		if (wr->num_sge) {
 			o->len = wr->sg_list->length;

@@ -19,6 +19,9 @@ struct fake_verbs {
 	bool hold_sent;     /* completions of sends wait for fake_complete() */
 	enum ibv_wc_status status; /* of the next send that is not 0 */
 	uint32_t xor_imm;   /* changes immediates on their way */
+	uint64_t xor_word;  /* changes writes of eight bytes on their way */
+	bool no_inline;     /* queue pairs that are made have no inline data */
+	unsigned told;      /* sends that have arrived: neither writes nor data */
 };
 
 extern struct fake_verbs fake;

@@ -329,7 +329,65 @@ static void test_failures(void)
 	failed(0, true, "no receive posted");
 }
 
-/* Immediates are checked before they are used: slot, generation. */
+/* A sender that sleeps for a slot is told of it, and one that does not is not. */
+static void test_asked(void)
+{
+	struct pair p;
+	uint32_t slot;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "qps=2", 2, 64), 0);
+	for (uint64_t m = 0; m < 100; m++)
+		CU_ASSERT_EQUAL(pass_one(&p, m % 2, m, 8), 0);
+	CU_ASSERT_EQUAL(fake.told, 0);
+	CU_ASSERT_EQUAL(send_one(&p, 0, 100, 8), 0);
+	CU_ASSERT_EQUAL(send_one(&p, 1, 101, 8), 0);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 100, 8), 0);
+	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+	CU_ASSERT_EQUAL(fake.told, 0); /* of the other slot */
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 101, 8), 0);
+	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+	CU_ASSERT_EQUAL(fake.told, 1);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + PATIENCE), 0);
+
+	/* The question is late: the credit did not find it. */
+	CU_ASSERT_EQUAL(send_one(&p, 1, 102, 8), 0);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 102, 8), 0);
+	fake.hold_wire = true;
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + PFW_MS), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
+	fake.hold_wire = false;
+	fake_deliver();
+	CU_ASSERT_EQUAL(fake.told, 1);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+	CU_ASSERT_EQUAL(fake.told, 2);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+	CU_ASSERT_EQUAL(fake.told, 2);
+	pair_close(&p);
+}
+
+/* A device without inline data: words come out of registered memory. */
+static void test_no_inline(void)
+{
+	static const char *const options[] = { NULL, "notify=send" };
+	struct pair p;
+	int rc = 0;
+
+	for (size_t o = 0; o < 2; o++) {
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, options[o], 2, 64), 0);
+		ops->close_channel(p.tx);
+		ops->close_channel(p.rx);
+		p.tx = p.rx = NULL;
+		fake.no_inline = true;
+		CU_ASSERT_EQUAL(open_ends(&p, 2, 64), 0);
+		for (uint64_t m = 0; !rc && m < 100; m++)
+			rc = pass_one(&p, m % 2, m, 64);
+		CU_ASSERT_EQUAL(rc, 0);
+		pair_close(&p);
+	}
+}
+
+/* What comes is checked before it is used: slot, generation. */
 static void test_nonsense(void)
 {
 	static const uint32_t bits[] = { 1u << 16, 1u, 0x7fff0000u };
@@ -347,9 +405,11 @@ static void test_nonsense(void)
 		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
 		CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
 		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), 0);
-		fake.xor_imm = bits[i];
+		fake.xor_word = bits[i];
 		CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
-		CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EPROTO);
+		CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
+		CU_ASSERT_EQUAL(ops->check(p.tx, &p.err),
+				(1 ^ bits[i]) > 1 ? -EPROTO : 0);
 		pair_close(&p);
 	}
 }
@@ -362,6 +422,8 @@ static const struct unit_test tests[] = {
 	{ "sleeps and wakes", test_wakes },
 	{ "no memory to be registered", test_no_registration },
 	{ "full send queues", test_full_queue },
+	{ "a sleeper is woken", test_asked },
+	{ "no inline data", test_no_inline },
 	{ "a completion queue that overflows", test_overflow },
 	{ "what devices say", test_device_fatal },
 	{ "failed work requests", test_failures },

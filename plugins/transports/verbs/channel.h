@@ -3,10 +3,10 @@
  *
  * A channel has one queue pair on each of its lanes; lane i uses rail i modulo
  * their number.  The receiver's slots are written by the sender: a message is
- * RDMA WRITEs whose last one carries its tag as an immediate, and a released
- * slot comes back as a SEND of nothing with that tag.  Both take a receive from
- * the other end's queue, which holds one for each slot, so there always is one;
- * and both make a completion, so that who waits for either can sleep.
+ * RDMA WRITEs whose last one carries its tag as an immediate.  It takes a receive
+ * from the other end's queue, which holds one for each slot, so there always is
+ * one.  A released slot comes back as an inline WRITE into the sender's page, of
+ * which it is told only if it asked before it went to sleep.
  *
  *    plugin     verbs.c     the table of pipefw/transport.h
  *    set-up     meet.c      TCP: who calls whom, and what they tell
@@ -50,12 +50,13 @@ struct verbs_port {
 	struct ibv_pd *pd;
 	struct ibv_comp_channel *events;
 	struct ibv_cq *cq;
-	struct ibv_mr *slots, *inbox;
+	struct ibv_mr *slots, *page, *inbox;
 	uint32_t unacked; /* events taken from the queue */
 };
 
 struct verbs_slot {
 	uint64_t generation; /* messages that it has had */
+	uint64_t returned;   /* receiver: of these, so many were credited */
 	uint64_t message;
 	uint64_t bytes;
 	struct pfw_message_id id;
@@ -63,7 +64,7 @@ struct verbs_slot {
 	uint32_t arrived; /* receiver: bit mask of lanes */
 	uint32_t lanes;   /* receiver: how many must arrive */
 	bool held;        /* acquired, or received and not released */
-	bool sent;        /* sender: no credit yet */
+	bool sent;        /* sender: no credit seen yet */
 };
 
 struct verbs_channel {
@@ -75,6 +76,8 @@ struct verbs_channel {
 
 	unsigned char *memory; /* the slots' pages */
 	uint64_t memory_bytes;
+	struct verbs_page *page; /* behind them */
+	uint64_t page_bytes;
 	struct verbs_header *inbox; /* by SEND: one for each receive */
 	struct verbs_slot *slot;
 	uint32_t held; /* sender: acquired slots */
@@ -93,6 +96,7 @@ struct verbs_channel {
 	uint32_t mask;
 	uint32_t *owed;
 	uint32_t owed_first, n_owed;
+	uint64_t question; /* the last one that was asked, or answered */
 
 	struct verbs_call call;
 	uint64_t met; /* when the peer was heard, 0 before */
@@ -100,6 +104,7 @@ struct verbs_channel {
 
 	uint64_t next; /* messages sent, or received */
 	uint64_t bytes, sleeps;
+	uint32_t byes; /* bit mask of lanes */
 	bool bye;     /* the other end has closed in good order */
 	bool mourned; /* wait() has come back for its death */
 	struct pfw_error broken; /* the first failure; it is final */

@@ -9,17 +9,6 @@
 
 #define BATCH 16
 
-static void take_credit(struct verbs_channel *c, uint32_t tag)
-{
-	uint32_t s = verbs_tag_slot(tag);
-
-	if (s >= c->n_slots || !c->slot[s].sent ||
-	    tag != verbs_tag(s, c->slot[s].generation - 1))
-		verbs_nonsense(c, "a credit", tag);
-	else
-		c->slot[s].sent = false;
-}
-
 /* The first part of a message to come: what the whole will be. */
 static bool begin_message(struct verbs_channel *c, struct verbs_slot *s,
 			  uint32_t tag, const struct verbs_header *h)
@@ -62,6 +51,13 @@ static void take_message(struct verbs_channel *c, uint32_t lane, uint32_t tag,
 	c->order[s->message & c->mask] = slot + 1;
 }
 
+/* Lanes overtake each other: after the last one's nothing comes. */
+static void take_bye(struct verbs_channel *c, uint32_t lane)
+{
+	c->byes |= 1u << lane;
+	c->bye = (uint32_t)__builtin_popcount(c->byes) == c->n_lanes;
+}
+
 static void take_receive(struct verbs_channel *c, const struct ibv_wc *wc)
 {
 	uint32_t lane = verbs_id_lane(wc->wr_id), index = (uint32_t)wc->wr_id;
@@ -78,10 +74,10 @@ static void take_receive(struct verbs_channel *c, const struct ibv_wc *wc)
 	if (c->inbox ? wc->byte_len < sizeof(tag) : !(wc->wc_flags & IBV_WC_WITH_IMM))
 		verbs_nonsense(c, "something without a tag", 0);
 	else if (tag == VERBS_BYE)
-		c->bye = true;
-	else if (c->sending)
-		take_credit(c, tag);
-	else
+		take_bye(c, lane);
+	else if (c->sending && tag != VERBS_WAKE)
+		verbs_nonsense(c, "a word", tag);
+	else if (!c->sending)
 		take_message(c, lane, tag, c->inbox ? &header : NULL);
 	if (verbs_lane_receive(c, lane, index))
 		verbs_nonsense(c, "a receive that cannot be posted", tag);
@@ -115,6 +111,6 @@ void verbs_progress(struct verbs_channel *c)
 			for (int i = 0; i < n; i++)
 				take(c, &wc[i]);
 		} while (n == BATCH);
-	if (c->n_owed)
+	if (!c->sending)
 		verbs_pay(c);
 }

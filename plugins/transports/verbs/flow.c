@@ -62,21 +62,38 @@ static int is_over(const struct verbs_channel *c, struct pfw_error *err)
 	return pfw_error_set(err, c->broken.code, "%s", c->broken.text);
 }
 
-/* Room on every lane for what is acquired already, and for one more. */
+/* Entries of a send queue that no acquired slot will need. */
+static uint32_t room(const struct verbs_channel *c, uint32_t lane)
+{
+	const struct verbs_lane *l = &c->lane[lane];
+	uint32_t taken = l->in_flight + c->held * c->wr_most;
+
+	return taken < l->depth ? l->depth - taken : 0;
+}
+
+/* On every lane, for one more message and a good-bye. */
 static bool has_room(const struct verbs_channel *c)
 {
 	for (uint32_t i = 0; i < c->n_lanes; i++)
-		if (c->lane[i].in_flight + (c->held + 1) * c->wr_most + 1 >
-		    c->lane[i].depth)
+		if (room(c, i) < c->wr_most + 1)
 			return false;
 	return true;
+}
+
+/* Only what it must be is a credit: another number may be half of one. */
+static bool is_back(const struct verbs_channel *c, uint32_t slot)
+{
+	const struct verbs_slot *s = &c->slot[slot];
+
+	return !s->sent || __atomic_load_n(&c->page->credit[slot],
+					   __ATOMIC_ACQUIRE) == s->generation;
 }
 
 static bool is_free(const struct verbs_channel *c, uint32_t slot)
 {
 	const struct verbs_slot *s = &c->slot[slot];
 
-	return s->held || (!s->sent && !s->busy && has_room(c));
+	return s->held || (is_back(c, slot) && !s->busy && has_room(c));
 }
 
 int verbs_flow_acquire(struct verbs_channel *c, uint32_t slot, struct pfw_error *err)
@@ -94,6 +111,7 @@ int verbs_flow_acquire(struct verbs_channel *c, uint32_t slot, struct pfw_error 
 		return rc ? rc : -EAGAIN;
 	}
 	c->slot[slot].held = true;
+	c->slot[slot].sent = false;
 	c->held++;
 	return 0;
 }
@@ -281,31 +299,84 @@ int verbs_flow_recv(struct verbs_channel *c, uint32_t *slot, uint64_t *bytes,
 	return 0;
 }
 
-/* A SEND of a tag alone.  ENOMEM: no room now. */
-static int post_tag(struct verbs_channel *c, uint32_t lane, uint32_t tag, bool last)
+/* Eight bytes of the page, inline if the device can.  ENOMEM: no room now. */
+static int post_word(struct verbs_channel *c, uint32_t lane, const void *word,
+		     struct ibv_send_wr wr, bool last)
 {
-	struct verbs_lane *l = &c->lane[lane];
-	uint32_t body[2] = { tag, 0 };
+	const struct verbs_lane *l = &c->lane[lane];
 
-	if (l->in_flight + (last ? 1 : 2) > l->depth)
+	if (room(c, lane) < (last ? 1 : 2))
 		return ENOMEM;
-	c->wr[0] = (struct ibv_send_wr){ .opcode = IBV_WR_SEND_WITH_IMM,
-					 .imm_data = htonl(tag) };
-	if (c->inbox) {
-		c->sge[0] = (struct ibv_sge){ .addr = (uintptr_t)body,
-					      .length = sizeof(body) };
-		c->wr[0] = (struct ibv_send_wr){ .opcode = IBV_WR_SEND,
-						 .sg_list = c->sge,
-						 .num_sge = 1,
-						 .send_flags = IBV_SEND_INLINE };
-	}
+	c->sge[0] = (struct ibv_sge){ .addr = (uintptr_t)word,
+				      .length = sizeof(uint64_t),
+				      .lkey = c->port[l->rail].page->lkey };
+	c->wr[0] = wr;
+	c->wr[0].sg_list = c->sge;
+	c->wr[0].num_sge = wr.opcode != IBV_WR_SEND_WITH_IMM;
+	if (l->max_inline >= sizeof(uint64_t))
+		c->wr[0].send_flags = IBV_SEND_INLINE;
 	return post(c, lane, 1, PFW_NONE, last);
+}
+
+static int post_tag(struct verbs_channel *c, uint32_t lane, uint32_t tag)
+{
+	const struct ibv_send_wr wr = {
+		.opcode = c->inbox ? IBV_WR_SEND : IBV_WR_SEND_WITH_IMM,
+		.imm_data = htonl(tag),
+	};
+
+	return post_word(c, lane, c->page->body[tag == VERBS_WAKE], wr,
+			 tag == VERBS_BYE);
+}
+
+/* Writes a word of the own page to the same place in the other end's. */
+static int post_same(struct verbs_channel *c, uint32_t lane, const void *word)
+{
+	const struct ibv_send_wr wr = {
+		.opcode = IBV_WR_RDMA_WRITE,
+		.wr.rdma.remote_addr = c->peer.page +
+			(uint64_t)((const char *)word - (const char *)c->page),
+		.wr.rdma.rkey = c->peer.lane[lane].page_rkey,
+	};
+
+	return post_word(c, lane, word, wr, false);
 }
 
 static int post_credit(struct verbs_channel *c, uint32_t slot)
 {
-	return post_tag(c, slot % c->n_lanes,
-			verbs_tag(slot, c->slot[slot].generation - 1), false);
+	int code;
+
+	c->page->credit[slot] = c->slot[slot].generation;
+	code = post_same(c, slot % c->n_lanes, &c->page->credit[slot]);
+	if (!code)
+		c->slot[slot].returned = c->slot[slot].generation;
+	return code;
+}
+
+void verbs_ask(struct verbs_channel *c, uint32_t slot)
+{
+	uint64_t question = verbs_question(slot, c->slot[slot].generation);
+
+	if (c->question == question || is_back(c, slot) || c->broken.code)
+		return;
+	c->page->asked = question;
+	/* Where there is no room now, it looks by itself. */
+	if (!post_same(c, slot % c->n_lanes, &c->page->asked))
+		c->question = question;
+}
+
+/* On the queue pair of the credit, so behind it. */
+static void answer(struct verbs_channel *c)
+{
+	uint64_t question = __atomic_load_n(&c->page->asked, __ATOMIC_ACQUIRE);
+	uint32_t slot = verbs_question_slot(question);
+
+	if (question == c->question || slot >= c->n_slots || c->bye ||
+	    c->broken.code ||
+	    c->slot[slot].returned < verbs_question_generation(question))
+		return;
+	if (!post_tag(c, slot % c->n_lanes, VERBS_WAKE))
+		c->question = question;
 }
 
 void verbs_pay(struct verbs_channel *c)
@@ -320,6 +391,7 @@ void verbs_pay(struct verbs_channel *c)
 		c->owed_first = (c->owed_first + 1) & c->mask;
 		c->n_owed--;
 	}
+	answer(c);
 }
 
 int verbs_flow_release(struct verbs_channel *c, uint32_t slot,
@@ -347,7 +419,15 @@ bool verbs_flow_ready(const struct verbs_channel *c, uint32_t slot)
 
 bool verbs_flow_needs_own(const struct verbs_channel *c, uint32_t slot)
 {
-	return c->n_owed || (c->sending && !c->slot[slot].sent);
+	return c->n_owed || (c->sending && is_back(c, slot));
+}
+
+void verbs_flow_check(struct verbs_channel *c)
+{
+	for (uint32_t s = 0; c->sending && s < c->n_slots; s++)
+		if (c->slot[s].sent && c->page->credit[s] > c->slot[s].generation)
+			verbs_nonsense(c, "a credit",
+				       verbs_tag(s, c->page->credit[s]));
 }
 
 static bool is_quiet(const struct verbs_channel *c)
@@ -372,7 +452,7 @@ void verbs_flow_drain(struct verbs_channel *c)
 		if (!c->n_owed && !said) {
 			said = true;
 			for (uint32_t i = 0; said && i < c->n_lanes; i++)
-				said = !post_tag(c, i, VERBS_BYE, true);
+				said = !post_tag(c, i, VERBS_BYE);
 		} else if (said && is_quiet(c)) {
 			return;
 		}

@@ -20,11 +20,15 @@ int verbs_flow_release(struct verbs_channel *c, uint32_t slot,
 
 /** Is there what a wait is for: that slot, or at a receiver a message? */
 bool verbs_flow_ready(const struct verbs_channel *c, uint32_t slot);
-/** Would only a completion of its own make it ready? */
+/** Would a completion of its own make it ready? */
 bool verbs_flow_needs_own(const struct verbs_channel *c, uint32_t slot);
 
-/** Sends the credits that found no room. */
+/** Sender: wants to be woken when the slot comes back. */
+void verbs_ask(struct verbs_channel *c, uint32_t slot);
+/** Receiver: sends the credits that found no room, and wakes who has asked. */
 void verbs_pay(struct verbs_channel *c);
+/** Sender: were slots given back that were never sent? */
+void verbs_flow_check(struct verbs_channel *c);
 /** Says good-bye, and waits a little until all that was sent has arrived. */
 void verbs_flow_drain(struct verbs_channel *c);
 

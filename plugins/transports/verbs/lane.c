@@ -13,7 +13,6 @@
 
 /* Enough for a message of 64 bytes and its header, or for a credit. */
 #define INLINE_BYTES 128u
-#define INLINE_LEAST 8u
 /* Large writes are cut: a queue pair serves nobody else meanwhile. */
 #define CUT_BYTES (8u << 20)
 #define HOPS 255
@@ -104,14 +103,14 @@ static int to_init(struct verbs_channel *c, struct verbs_lane *l)
 	struct ibv_qp_attr a = {
 		.qp_state = IBV_QPS_INIT,
 		.port_num = c->transport->rails.rail[l->rail].port,
-		.qp_access_flags = c->sending ? 0 : IBV_ACCESS_REMOTE_WRITE,
+		.qp_access_flags = IBV_ACCESS_REMOTE_WRITE,
 	};
 
 	return ibv_modify_qp(l->qp, &a, IBV_QP_STATE | IBV_QP_PKEY_INDEX |
 				     IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
 }
 
-/* Without inline data where a device has none: credits need none. */
+/* Without inline data where a device has none. */
 static struct ibv_qp *create_qp(const struct verbs_channel *c,
 				const struct verbs_lane *l, uint32_t *max_inline)
 {
@@ -147,9 +146,6 @@ static int make_lane(struct verbs_channel *c, uint32_t i, struct pfw_error *err)
 	l->qp = create_qp(c, l, &l->max_inline);
 	if (!l->qp)
 		return verbs_refused(rail, "a queue pair", errno, err);
-	if (c->transport->opt.by_send && l->max_inline < INLINE_LEAST)
-		return pfw_error_set(err, ENOTSUP, "notify = \"send\" needs a device "
-				     "with inline data");
 	if (getrandom(&l->psn, sizeof(l->psn), 0) != sizeof(l->psn))
 		return pfw_error_set(err, EIO, "the kernel gives no random bytes");
 	l->psn &= 0xffffffu;
@@ -212,6 +208,7 @@ void verbs_lanes_describe(const struct verbs_channel *c, struct verbs_hello *out
 		h->qpn = l->qp->qp_num;
 		h->psn = l->psn;
 		h->rkey = c->sending ? 0 : c->port[l->rail].slots->rkey;
+		h->page_rkey = c->port[l->rail].page->rkey;
 		h->mtu = rail->attr.active_mtu;
 		h->lid = rail->attr.lid;
 		h->link_layer = rail->attr.link_layer;

@@ -23,7 +23,9 @@ int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err)
 	c->stride = round_up(c->slot_bytes + sizeof(struct verbs_header), unit);
 	c->first = unit;
 	c->memory_bytes = round_up(c->first + c->stride * c->n_slots, PAGE);
-	at = mmap(NULL, c->memory_bytes, PROT_READ | PROT_WRITE,
+	c->page_bytes = round_up(sizeof(*c->page) +
+				 c->n_slots * sizeof(c->page->credit[0]), PAGE);
+	at = mmap(NULL, c->memory_bytes + c->page_bytes, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return pfw_error_set(err, ENOMEM, "no memory for a channel of %llu MiB: "
@@ -31,6 +33,9 @@ int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err)
 				     "smaller microbatch_size",
 				     (unsigned long long)(c->memory_bytes >> 20));
 	c->memory = at;
+	c->page = (void *)(c->memory + c->memory_bytes);
+	c->page->body[0][0] = VERBS_BYE;
+	c->page->body[1][0] = VERBS_WAKE;
 	madvise(at, c->memory_bytes, MADV_HUGEPAGE);
 	if (!c->transport->opt.by_send)
 		return 0;
@@ -41,7 +46,7 @@ int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err)
 void verbs_memory_free(struct verbs_channel *c)
 {
 	if (c->memory)
-		munmap(c->memory, c->memory_bytes);
+		munmap(c->memory, c->memory_bytes + c->page_bytes);
 	free(c->inbox);
 }
 
@@ -58,6 +63,11 @@ static int register_with(struct verbs_channel *c, uint32_t p, struct pfw_error *
 	if (!port->slots)
 		return verbs_no_registration(c, rail, errno, err);
 	c->transport->registered += c->memory_bytes;
+	/* Not relaxed: its words tell by being there. */
+	port->page = ibv_reg_mr(port->pd, c->page, c->page_bytes,
+				IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	if (!port->page)
+		return verbs_no_registration(c, rail, errno, err);
 	if (!c->inbox)
 		return 0;
 	port->inbox = ibv_reg_mr(port->pd, c->inbox, (size_t)c->n_lanes *
@@ -82,6 +92,8 @@ void verbs_memory_deregister(struct verbs_channel *c)
 			ibv_dereg_mr(c->port[p].slots);
 			c->transport->registered -= c->memory_bytes;
 		}
+		if (c->port[p].page)
+			ibv_dereg_mr(c->port[p].page);
 		if (c->port[p].inbox)
 			ibv_dereg_mr(c->port[p].inbox);
 	}

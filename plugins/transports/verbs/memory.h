@@ -1,7 +1,8 @@
 /*
  * memory.h: the slots of a channel, and who may write them.
  *
- * Only the slots of a receiver may be written from outside, nothing may be read.
+ * Only the slots of a receiver and the pages of both ends may be written from
+ * outside, nothing may be read.
  */
 #ifndef VERBS_MEMORY_H
 #define VERBS_MEMORY_H

@@ -15,6 +15,10 @@
 
 /* A sleep is no longer: what makes no event is found then. */
 #define LOOK_NS (100 * PFW_MS)
+/* A sender's first one: its question may have missed the credit. */
+#define FIRST_LOOK_NS PFW_MS
+/* Looks between two at the clock. */
+#define LOOKS 16
 /* Events are acknowledged in batches: it takes a lock. */
 #define ACK_BATCH 32
 
@@ -40,8 +44,9 @@ static bool spin(struct verbs_channel *c, uint32_t slot, uint64_t deadline)
 	if (end > deadline)
 		end = deadline;
 	do
-		if (is_ready(c, slot))
-			return true;
+		for (int i = 0; i < LOOKS; i++)
+			if (is_ready(c, slot))
+				return true;
 	while (pfw_now() < end);
 	return false;
 }
@@ -96,20 +101,23 @@ static bool sleep_until(struct verbs_channel *c, uint64_t now, uint64_t until)
 
 int verbs_wait(struct verbs_channel *c, uint32_t slot, uint64_t deadline)
 {
-	uint64_t now, until;
+	uint64_t now, until, nap = c->sending ? FIRST_LOOK_NS : LOOK_NS;
 
 	if (c->sending && slot >= c->n_slots)
 		return -EINVAL;
 	if (spin(c, slot, deadline))
 		return 0;
 	for (;;) {
+		if (c->sending)
+			verbs_ask(c, slot);
 		arm(c, !verbs_flow_needs_own(c, slot));
 		if (is_ready(c, slot) || is_news(c))
 			return 0;
 		now = pfw_now();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		until = now + LOOK_NS < deadline ? now + LOOK_NS : deadline;
+		until = now + nap < deadline ? now + nap : deadline;
+		nap = nap * 2 < LOOK_NS ? nap * 2 : LOOK_NS;
 		/* A signal is the caller's to look at, and an end that lasts. */
 		if (sleep_until(c, now, until) && pfw_now() < until)
 			return 0;
@@ -123,6 +131,7 @@ int verbs_check(struct verbs_channel *c, struct pfw_error *err)
 	int rc = 0;
 
 	verbs_progress(c);
+	verbs_flow_check(c);
 	if (c->bye || !verbs_alive(c->call.socket))
 		return verbs_gone(c, err);
 	if (c->broken.code)

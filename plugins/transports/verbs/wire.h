@@ -13,7 +13,7 @@
 #include <netinet/in.h>
 
 #define VERBS_MAGIC 0x736272652d776970u /* also tells the endianness */
-#define VERBS_VERSION 1u
+#define VERBS_VERSION 2u
 #define VERBS_LANES 16u
 #define VERBS_IPS 4u
 #define VERBS_HOST_BYTES 48u
@@ -45,6 +45,7 @@ _Static_assert(sizeof(struct verbs_address) <=
 struct verbs_lane_hello {
 	uint32_t qpn, psn;
 	uint32_t rkey;     /* of the receiver's slots */
+	uint32_t page_rkey;
 	uint32_t mtu;      /* enum ibv_mtu */
 	uint16_t lid;
 	uint8_t link_layer;
@@ -63,6 +64,7 @@ struct verbs_hello {
 	uint64_t job;
 	uint64_t slot_bytes;
 	uint64_t slots; /* address of slot 0 at the receiver */
+	uint64_t page;  /* address of this end's struct verbs_page */
 	uint32_t from, to, kind, n_slots;
 	uint32_t n_lanes, by_send;
 	int32_t pid;
@@ -92,7 +94,9 @@ _Static_assert(sizeof(struct verbs_header) == PFW_ALIGN, "slots stay aligned");
  * completions come does not matter.
  */
 #define VERBS_MAX_SLOTS 4096u
+/* Tags that are no slot's: nothing more will come; look at your page. */
 #define VERBS_BYE 0x80000000u
+#define VERBS_WAKE 0x80000001u
 
 static inline uint32_t verbs_tag(uint32_t slot, uint64_t generation)
 {
@@ -102,6 +106,34 @@ static inline uint32_t verbs_tag(uint32_t slot, uint64_t generation)
 static inline uint32_t verbs_tag_slot(uint32_t tag)
 {
 	return tag >> 16;
+}
+
+/*
+ * What the other end writes here, eight bytes at a time and without a completion.
+ * A sender finds in `credit` how many messages of a slot were released; before it
+ * sleeps for one, it writes which into `asked` of the receiver, who then sends
+ * VERBS_WAKE behind that credit.
+ */
+struct verbs_page {
+	uint64_t asked;
+	uint32_t body[2][2]; /* VERBS_BYE and VERBS_WAKE, to be sent from here */
+	uint64_t credit[];
+};
+
+/* `generation` messages of @p slot. */
+static inline uint64_t verbs_question(uint32_t slot, uint64_t generation)
+{
+	return generation << 12 | slot;
+}
+
+static inline uint32_t verbs_question_slot(uint64_t question)
+{
+	return question & (VERBS_MAX_SLOTS - 1);
+}
+
+static inline uint64_t verbs_question_generation(uint64_t question)
+{
+	return question >> 12;
 }
 
 #endif
