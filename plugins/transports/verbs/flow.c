@@ -313,7 +313,7 @@ static int post_word(struct verbs_channel *c, uint32_t lane, const void *word,
 	c->wr[0] = wr;
 	c->wr[0].sg_list = c->sge;
 	c->wr[0].num_sge = wr.opcode != IBV_WR_SEND_WITH_IMM;
-	if (l->max_inline >= sizeof(uint64_t))
+	if (c->wr[0].num_sge && l->max_inline >= sizeof(uint64_t))
 		c->wr[0].send_flags = IBV_SEND_INLINE;
 	return post(c, lane, 1, PFW_NONE, last);
 }
@@ -353,6 +353,14 @@ static int post_credit(struct verbs_channel *c, uint32_t slot)
 	return code;
 }
 
+/* What finds no room is tried again, anything else is the end. */
+static bool is_posted(struct verbs_channel *c, const char *what, int code)
+{
+	if (code && code != ENOMEM)
+		verbs_cannot_post(c, what, code);
+	return code != ENOMEM;
+}
+
 void verbs_ask(struct verbs_channel *c, uint32_t slot)
 {
 	uint64_t question = verbs_question(slot, c->slot[slot].generation);
@@ -361,7 +369,8 @@ void verbs_ask(struct verbs_channel *c, uint32_t slot)
 		return;
 	c->page->asked = question;
 	/* Where there is no room now, it looks by itself. */
-	if (!post_same(c, slot % c->n_lanes, &c->page->asked))
+	if (is_posted(c, "a question",
+		      post_same(c, slot % c->n_lanes, &c->page->asked)))
 		c->question = question;
 }
 
@@ -375,19 +384,17 @@ static void answer(struct verbs_channel *c)
 	    c->broken.code ||
 	    c->slot[slot].returned < verbs_question_generation(question))
 		return;
-	if (!post_tag(c, slot % c->n_lanes, VERBS_WAKE))
+	if (is_posted(c, "an answer",
+		      post_tag(c, slot % c->n_lanes, VERBS_WAKE)))
 		c->question = question;
 }
 
 void verbs_pay(struct verbs_channel *c)
 {
 	while (c->n_owed && !c->broken.code && !c->bye) {
-		int code = post_credit(c, c->owed[c->owed_first]);
-
-		if (code == ENOMEM)
+		if (!is_posted(c, "a credit",
+			       post_credit(c, c->owed[c->owed_first])))
 			return;
-		if (code)
-			verbs_cannot_post(c, "a credit", code);
 		c->owed_first = (c->owed_first + 1) & c->mask;
 		c->n_owed--;
 	}
