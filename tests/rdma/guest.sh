@@ -12,7 +12,9 @@ soft_roce() {
 	fi
 	ip link set lo up
 	ip link set "$wire" mtu 4200 up
-	ip address add "10.77.0.$host/24" dev "$wire"
+	address=10.77.0.$host
+	export address
+	ip address add "$address/24" dev "$wire"
 	rdma link add rxe0 type rxe netdev "$wire"
 }
 

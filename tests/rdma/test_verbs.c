@@ -5,10 +5,14 @@
 
 #include <pipefw/transport.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "plugins/transports/verbs/wire.h"
 #include "settings/config.h"
 #include "unit/unit.h"
 
@@ -49,8 +53,8 @@ static int open_ends(struct pair *p, uint32_t n_slots, uint64_t slot_bytes)
 	return rc[0] ? rc[0] : rc[1];
 }
 
-static int pair_open(struct pair *p, const char *option, uint32_t n_slots,
-		     uint64_t slot_bytes)
+static int transports_open(struct pair *p, const char *option,
+			   const uint8_t *const key[2])
 {
 	const char *texts[] = { "rails=fake0,fake1", option };
 	int rc;
@@ -63,11 +67,23 @@ static int pair_open(struct pair *p, const char *option, uint32_t n_slots,
 	for (uint32_t r = 0; !rc && r < 2; r++) {
 		struct pfw_transport_info info = { .size = sizeof(info), .rank = r,
 						   .ranks = 2, .job = 9,
-						   .host = "here" };
+						   .host = "here",
+						   .address = "127.0.0.1",
+						   .key = key[r] };
 
 		rc = ops->open(p->opt, &info, NULL, &p->transport[r],
 			       &p->address[r], &p->err);
 	}
+	return rc;
+}
+
+static int pair_open(struct pair *p, const char *option, uint32_t n_slots,
+		     uint64_t slot_bytes)
+{
+	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	const uint8_t *const keys[2] = { key, key };
+	int rc = transports_open(p, option, keys);
+
 	return rc ? rc : open_ends(p, n_slots, slot_bytes);
 }
 
@@ -226,6 +242,61 @@ static void expect(const struct pair *p, const char *words)
 		return;
 	fprintf(stderr, "no \"%s\" in: %s\n", words, p->err.text);
 	CU_FAIL("see above");
+}
+
+static void test_wrong_key(void)
+{
+	static const uint8_t key[2][PFW_MAC_BYTES] = { "one", "another" };
+	const uint8_t *const keys[2] = { key[0], key[1] };
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(transports_open(&p, NULL, keys), 0);
+	CU_ASSERT_EQUAL(open_ends(&p, 1, 64), -EACCES);
+	expect(&p, "for rank 1 does not know the run's key");
+	pair_close(&p);
+}
+
+/* What comes over the fabric's TCP port from anybody. */
+static int dial(const struct verbs_address *a)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)a->tcp_port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+/* Silence, garbage, and a hello of the right form do no harm; the last one's
+ * author is told, by a sentence that he could not have written. */
+static void test_strangers(void)
+{
+	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	const uint8_t *const keys[2] = { key, key };
+	struct verbs_hello h = { .magic = VERBS_MAGIC, .version = VERBS_VERSION,
+				 .job = 9, .to = 1, .n_slots = 1, .n_lanes = 1,
+				 .slot_bytes = 64, .lane[0].mtu = IBV_MTU_4096 };
+	struct verbs_address a;
+	struct pair p;
+	char garbage[sizeof(h)];
+	int fd[3];
+
+	CU_ASSERT_EQUAL_FATAL(transports_open(&p, NULL, keys), 0);
+	memcpy(&a, p.address[1].bytes, sizeof(a));
+	memset(garbage, 0x55, sizeof(garbage));
+	for (size_t i = 0; i < 3; i++)
+		fd[i] = dial(&a);
+	CU_ASSERT_EQUAL(send(fd[1], garbage, sizeof(garbage), 0), sizeof(garbage));
+	CU_ASSERT_EQUAL(send(fd[2], &h, sizeof(h), 0), sizeof(h));
+	CU_ASSERT_EQUAL(open_ends(&p, 1, 64), 0);
+	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 64), 0);
+	CU_ASSERT_EQUAL(recv(fd[1], garbage, 1, 0), 0);
+	CU_ASSERT_EQUAL(recv(fd[2], &h, sizeof(h), MSG_WAITALL), sizeof(h));
+	CU_ASSERT_EQUAL(h.code, EACCES);
+	for (size_t i = 0; i < 3; i++)
+		close(fd[i]);
+	pair_close(&p);
 }
 
 static void test_no_registration(void)
@@ -414,12 +485,30 @@ static void test_nonsense(void)
 	}
 }
 
+/* One lane's good-bye may come before another's message. */
+static void test_goodbyes(void)
+{
+	struct pair p;
+	uint32_t slot;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
+	fake.xor_imm = verbs_tag(0, 0) ^ VERBS_BYE;
+	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EAGAIN);
+	fake.xor_imm = verbs_tag(1, 0) ^ VERBS_BYE;
+	CU_ASSERT_EQUAL(send_one(&p, 1, 1, 8), 0);
+	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EPIPE);
+	pair_close(&p);
+}
+
 static const struct unit_test tests[] = {
 	{ "all sizes, all ways", test_sizes },
 	{ "140,000 messages", test_many },
 	{ "lanes out of order", test_reordered },
 	{ "a late completion", test_late_completion },
 	{ "sleeps and wakes", test_wakes },
+	{ "the wrong key", test_wrong_key },
+	{ "strangers", test_strangers },
 	{ "no memory to be registered", test_no_registration },
 	{ "full send queues", test_full_queue },
 	{ "a sleeper is woken", test_asked },
@@ -428,6 +517,7 @@ static const struct unit_test tests[] = {
 	{ "what devices say", test_device_fatal },
 	{ "failed work requests", test_failures },
 	{ "tags that cannot be", test_nonsense },
+	{ "good-byes", test_goodbyes },
 };
 
 UNIT_MAIN("verbs", tests)

@@ -110,6 +110,7 @@ static void open_all(struct traffic *t, const char *transport, const char **opti
 	struct pfw_transport_info info = {
 		.size = sizeof(info), .rank = t->rank, .ranks = 2, .job = 4711,
 		.spin_ns = spin_ns, .host = getenv("host"),
+		.address = getenv("address"),
 	};
 	const struct pfw_loaded *plugin = NULL;
 	struct pfw_address self, peer;

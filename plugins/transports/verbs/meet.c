@@ -1,23 +1,18 @@
 #include "meet.h"
 
-#include "base/clock.h"
-#include "gid.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* How long one address of a peer is tried before the next one. */
-#define TRY_NS (2 * PFW_S)
 
 /* A host that no longer answers is noticed within 8 s. */
 static void tune(int fd)
@@ -36,57 +31,22 @@ static void tune(int fd)
 			   &options[i].value, sizeof(options[i].value));
 }
 
-static int new_socket(void)
+/* @p ip in numbers; the list is freeaddrinfo()'s.  0 or EAI_*. */
+static int resolve(const char *ip, uint32_t port, struct addrinfo **out)
 {
-	const int no = 0;
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	};
+	char digits[12];
 
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-	return fd;
+	snprintf(digits, sizeof(digits), "%u", port);
+	return getaddrinfo(ip, digits, &hints, out);
 }
 
-static struct in6_addr mapped(struct in_addr v4)
+static int new_socket(const struct addrinfo *a)
 {
-	struct in6_addr a = { 0 };
-
-	a.s6_addr[10] = a.s6_addr[11] = 0xff;
-	memcpy(&a.s6_addr[12], &v4, sizeof(v4));
-	return a;
-}
-
-static void add_ip(struct verbs_address *a, const struct in6_addr *ip)
-{
-	for (uint32_t i = 0; i < a->n_ips; i++)
-		if (!memcmp(&a->ip[i], ip, sizeof(*ip)))
-			return;
-	if (a->n_ips < VERBS_IPS)
-		a->ip[a->n_ips++] = *ip;
-}
-
-/* The addresses of the rails first, then those of the host. */
-static void add_ips(struct verbs_address *a, const struct verbs_rails *rails)
-{
-	struct ifaddrs *all, *i;
-	struct sockaddr_in in;
-	struct in6_addr ip;
-
-	for (uint32_t r = 0; r < rails->n; r++)
-		for (uint32_t g = 0; g < rails->rail[r].n_gids; g++)
-			if (rails->rail[r].gids[g].type == IBV_GID_TYPE_ROCE_V2 &&
-			    verbs_gid_ip(&rails->rail[r].gids[g].gid, &ip))
-				add_ip(a, &ip);
-	if (getifaddrs(&all))
-		return;
-	for (i = all; i; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_flags & IFF_LOOPBACK ||
-		    i->ifa_addr->sa_family != AF_INET)
-			continue;
-		memcpy(&in, i->ifa_addr, sizeof(in));
-		ip = mapped(in.sin_addr);
-		add_ip(a, &ip);
-	}
-	freeifaddrs(all);
+	return socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 static void add_rails(struct verbs_address *a, const struct verbs_rails *rails)
@@ -105,24 +65,54 @@ static void add_rails(struct verbs_address *a, const struct verbs_rails *rails)
 	}
 }
 
+/* The port that the kernel has chosen; 0: it says none. */
+static uint32_t port_of(int fd)
+{
+	struct sockaddr_storage a = { 0 };
+	socklen_t len = sizeof(a);
+
+	if (getsockname(fd, (struct sockaddr *)&a, &len))
+		return 0;
+	return ntohs(a.ss_family == AF_INET6 ?
+			     ((struct sockaddr_in6 *)&a)->sin6_port :
+			     ((struct sockaddr_in *)&a)->sin_port);
+}
+
 static int start_listening(struct verbs_listener *l, struct pfw_error *err)
 {
-	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
-	socklen_t len = sizeof(any);
+	struct addrinfo *a;
 	int rc;
 
-	l->socket = new_socket();
-	if (l->socket >= 0 && !bind(l->socket, (struct sockaddr *)&any, len) &&
-	    !listen(l->socket, SOMAXCONN) &&
-	    !getsockname(l->socket, (struct sockaddr *)&any, &len)) {
-		l->self.tcp_port = ntohs(any.sin6_port);
+	if (resolve(l->self.ip, 0, &a))
+		return pfw_error_set(err, EINVAL, "%s is no address in numbers",
+				     l->self.ip);
+	l->socket = new_socket(a);
+	if (l->socket >= 0 && !bind(l->socket, a->ai_addr, a->ai_addrlen) &&
+	    !listen(l->socket, SOMAXCONN))
+		l->self.tcp_port = port_of(l->socket);
+	freeaddrinfo(a);
+	if (l->self.tcp_port)
 		return 0;
-	}
-	rc = pfw_error_set(err, errno, "cannot listen on a TCP port: %s",
-			   strerror(errno));
+	rc = pfw_error_set(err, errno, "rank %u cannot listen at %s: %s", l->rank,
+			   l->self.ip, strerror(errno));
 	if (l->socket >= 0)
 		close(l->socket);
 	return rc;
+}
+
+static void take_info(struct verbs_listener *l,
+		      const struct pfw_transport_info *info)
+{
+	const char *ip = NULL;
+
+	*l = (struct verbs_listener){ .rank = info->rank, .ranks = info->ranks,
+				      .job = info->job };
+	snprintf(l->host, sizeof(l->host), "%s", info->host ? info->host : "");
+	if (info->size > offsetof(struct pfw_transport_info, address))
+		ip = info->address;
+	snprintf(l->self.ip, sizeof(l->self.ip), "%s", ip ? ip : "127.0.0.1");
+	if (info->size > offsetof(struct pfw_transport_info, key) && info->key)
+		memcpy(l->key, info->key, sizeof(l->key));
 }
 
 int verbs_listener_open(struct verbs_listener *l,
@@ -133,15 +123,12 @@ int verbs_listener_open(struct verbs_listener *l,
 	struct verbs_address *a = &l->self;
 	int rc;
 
-	*l = (struct verbs_listener){ .rank = info->rank, .ranks = info->ranks,
-				      .job = info->job };
+	take_info(l, info);
 	a->magic = VERBS_MAGIC;
 	a->version = VERBS_VERSION;
-	snprintf(a->host, sizeof(a->host), "%s", info->host ? info->host : "");
-	if (getrandom(a->secret, sizeof(a->secret), 0) != sizeof(a->secret))
+	if (getrandom(a->nonce, sizeof(a->nonce), 0) != sizeof(a->nonce))
 		return pfw_error_set(err, EIO, "the kernel gives no random bytes");
 	add_rails(a, rails);
-	add_ips(a, rails);
 	rc = start_listening(l, err);
 	if (rc)
 		return rc;
@@ -180,8 +167,9 @@ int verbs_address_read(const struct pfw_address *in, uint32_t rank,
 	if (good)
 		memcpy(&a, in->bytes, sizeof(a));
 	good = good && a.magic == VERBS_MAGIC && a.version == VERBS_VERSION &&
-	       memchr(a.host, 0, sizeof(a.host)) && a.n_ips <= VERBS_IPS &&
-	       a.n_rails >= 1 && a.n_rails <= VERBS_RAILS;
+	       memchr(a.ip, 0, sizeof(a.ip)) && a.tcp_port &&
+	       a.tcp_port <= UINT16_MAX && a.n_rails >= 1 &&
+	       a.n_rails <= VERBS_RAILS;
 	for (uint32_t r = 0; good && r < a.n_rails; r++)
 		good = a.rail[r].n_gids <= VERBS_GIDS && a.rail[r].max_msg;
 	if (!good)
@@ -192,14 +180,30 @@ int verbs_address_read(const struct pfw_address *in, uint32_t rank,
 	return 0;
 }
 
-/* Constant in time: how much was right is nobody's business. */
-static bool same_secret(const unsigned char *a, const unsigned char *b)
-{
-	unsigned char differ = 0;
+#define CALLS "calls"
+#define ANSWERS "answers"
 
-	for (uint32_t i = 0; i < VERBS_SECRET_BYTES; i++)
-		differ |= a[i] ^ b[i];
-	return !differ;
+/* MAC of a role, a hello, and what it is said to. */
+static void prove(const struct verbs_listener *l, const char *role,
+		  const struct verbs_hello *h, const unsigned char to[VERBS_NONCE_BYTES],
+		  unsigned char out[PFW_MAC_BYTES])
+{
+	const struct pfw_mac_part parts[] = {
+		{ role, strlen(role) + 1 },
+		{ h, offsetof(struct verbs_hello, proof) },
+		{ to, VERBS_NONCE_BYTES },
+	};
+
+	pfw_mac(l->key, sizeof(l->key), parts, 3, out);
+}
+
+static bool is_proved(const struct verbs_listener *l, const char *role,
+		      const struct verbs_hello *h, const unsigned char to[VERBS_NONCE_BYTES])
+{
+	unsigned char want[PFW_MAC_BYTES];
+
+	prove(l, role, h, to, want);
+	return pfw_mac_equal(want, h->proof);
 }
 
 /* A place for one more caller: the longest silent one makes room. */
@@ -269,7 +273,31 @@ static bool well_formed(const struct verbs_hello *h)
 	return good;
 }
 
-/* Whether the caller may stay.  Strangers get no answer. */
+static int say(int socket, const struct verbs_hello *hello)
+{
+	ssize_t n = send(socket, hello, sizeof(*hello), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	/* It fits into the buffer of a new connection, or it is none. */
+	return n == sizeof(*hello) ? 0 : -ECONNRESET;
+}
+
+int verbs_reply(const struct verbs_listener *l, int socket,
+		const struct verbs_hello *hello, struct verbs_hello *answer)
+{
+	prove(l, ANSWERS, answer, hello->proof, answer->proof);
+	return say(socket, answer);
+}
+
+/* It speaks our language, but not with our key: it shall know. */
+static void refuse(const struct verbs_listener *l, const struct verbs_caller *c)
+{
+	struct verbs_hello no = { .magic = VERBS_MAGIC, .version = VERBS_VERSION,
+				  .code = EACCES };
+
+	verbs_reply(l, c->socket, c->hello, &no);
+}
+
+/* Whether the caller may stay. */
 static bool welcome(const struct verbs_listener *l, struct verbs_caller *c)
 {
 	int rc;
@@ -279,9 +307,14 @@ static bool welcome(const struct verbs_listener *l, struct verbs_caller *c)
 	rc = hear(c->socket, c->hello, &c->got);
 	if (rc)
 		return rc == -EAGAIN;
-	return well_formed(c->hello) && c->hello->job == l->job &&
-	       same_secret(c->hello->secret, l->self.secret) &&
-	       c->hello->to == l->rank && c->hello->from < l->ranks;
+	if (!well_formed(c->hello))
+		return false;
+	if (is_proved(l, CALLS, c->hello, l->self.nonce) &&
+	    c->hello->job == l->job && c->hello->to == l->rank &&
+	    c->hello->from < l->ranks)
+		return true;
+	refuse(l, c);
+	return false;
 }
 
 int verbs_answer(struct verbs_listener *l, uint32_t from, uint32_t kind,
@@ -310,90 +343,82 @@ int verbs_answer(struct verbs_listener *l, uint32_t from, uint32_t kind,
 	return -EAGAIN;
 }
 
-int verbs_reply(int socket, const struct verbs_hello *hello)
-{
-	ssize_t n = send(socket, hello, sizeof(*hello), MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	/* It fits into the buffer of a new connection, or it is none. */
-	return n == sizeof(*hello) ? 0 : -ECONNRESET;
-}
-
 static void give_up_try(struct verbs_call *call)
 {
-	if (call->socket >= 0)
-		close(call->socket);
-	*call = (struct verbs_call){ .socket = -1, .next_ip = call->next_ip + 1 };
+	close(call->socket);
+	*call = (struct verbs_call){ .socket = -1 };
 }
 
-/* The n-th address to try: the loopback is enough on one host. */
-static struct in6_addr target(const struct verbs_listener *l,
-			      const struct verbs_address *peer, uint32_t n)
+static int no_answer(const struct verbs_hello *own, const struct verbs_address *peer,
+		     int code, struct pfw_error *err)
 {
-	struct in_addr loopback = { .s_addr = htonl(INADDR_LOOPBACK) };
-
-	if (!peer->n_ips || !strcmp(peer->host, l->self.host))
-		return mapped(loopback);
-	return peer->ip[n % peer->n_ips];
+	return pfw_error_set(err, code, "rank %u does not answer at %s port %u: %s "
+			     "(is that the address at which other hosts reach its "
+			     "host?)", own->to, peer->ip, peer->tcp_port,
+			     strerror(code));
 }
 
-static int begin(const struct verbs_listener *l, const struct verbs_address *peer,
+static int begin(const struct verbs_address *peer, const struct verbs_hello *own,
 		 struct verbs_call *call, struct pfw_error *err)
 {
-	struct sockaddr_in6 a = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons(peer->tcp_port),
-		.sin6_addr = target(l, peer, call->next_ip),
-	};
+	struct addrinfo *a;
+	int code = 0;
 
-	call->socket = new_socket();
-	if (call->socket < 0)
-		return pfw_error_set(err, errno, "cannot make a TCP socket: %s",
-				     strerror(errno));
-	tune(call->socket);
-	call->since = pfw_now();
-	if (connect(call->socket, (struct sockaddr *)&a, sizeof(a)) &&
-	    errno != EINPROGRESS)
-		give_up_try(call);
-	return -EAGAIN;
+	if (resolve(peer->ip, peer->tcp_port, &a))
+		return no_answer(own, peer, EINVAL, err);
+	call->socket = new_socket(a);
+	if (call->socket >= 0)
+		tune(call->socket);
+	if (call->socket < 0 || connect(call->socket, a->ai_addr, a->ai_addrlen))
+		code = errno;
+	freeaddrinfo(a);
+	return code && code != EINPROGRESS ? no_answer(own, peer, code, err) : -EAGAIN;
 }
 
-static bool is_connected(int socket)
+/* Once the connection is there; -EAGAIN until then. */
+static int say_hello(const struct verbs_listener *l, const struct verbs_address *peer,
+		     struct verbs_hello *own, struct verbs_call *call,
+		     struct pfw_error *err)
 {
-	struct pollfd p = { .fd = socket, .events = POLLOUT };
+	struct pollfd p = { .fd = call->socket, .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int code = 0;
 
-	return poll(&p, 1, 0) > 0 && p.revents == POLLOUT;
+	if (poll(&p, 1, 0) <= 0)
+		return -EAGAIN;
+	if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &code, &len) || code)
+		return no_answer(own, peer, code ? code : errno, err);
+	prove(l, CALLS, own, peer->nonce, own->proof);
+	memcpy(call->proof, own->proof, sizeof(call->proof));
+	call->said = !say(call->socket, own);
+	return call->said ? 0 : -ECONNRESET;
 }
 
-int verbs_dial(struct verbs_listener *l, const struct verbs_address *peer,
-	       const struct verbs_hello *own, struct verbs_call *call,
+int verbs_dial(const struct verbs_listener *l, const struct verbs_address *peer,
+	       struct verbs_hello *own, struct verbs_call *call,
 	       struct verbs_hello *answer, struct pfw_error *err)
 {
-	int rc;
+	int rc = 0;
 
 	if (call->socket < 0)
-		return begin(l, peer, call, err);
-	if (!call->said) {
-		if (is_connected(call->socket)) {
-			call->said = !verbs_reply(call->socket, own);
-			if (!call->said)
-				give_up_try(call);
-		} else if (pfw_now() - call->since > TRY_NS ||
-			   !verbs_alive(call->socket)) {
-			give_up_try(call);
-		}
-		return -EAGAIN;
-	}
-	rc = hear(call->socket, answer, &call->got);
-	if (rc == -EAGAIN)
-		return rc;
-	if (rc) {
-		/* Hung up on to make room, or before it listens: again. */
+		return begin(peer, own, call, err);
+	if (!call->said)
+		rc = say_hello(l, peer, own, call, err);
+	if (!rc)
+		rc = hear(call->socket, answer, &call->got);
+	if (rc == -ECONNRESET) {
+		/* Hung up on to make room: again, if it still listens. */
 		give_up_try(call);
 		return -EAGAIN;
 	}
-	if (!well_formed(answer) || !same_secret(answer->secret, l->self.secret))
+	if (rc)
+		return rc;
+	if (!is_proved(l, ANSWERS, answer, call->proof))
+		return pfw_error_set(err, EACCES, "who answers for rank %u does not "
+				     "know the run's key", own->to);
+	if (!well_formed(answer))
 		return pfw_error_set(err, EPROTO, "what answers for rank %u is not "
-				     "the verbs transport of this run", own->to);
+				     "the verbs transport of this build", own->to);
 	if (answer->code)
 		return pfw_error_set(err, answer->code, "rank %u refuses rank %u: %s",
 				     own->to, own->from, answer->text);

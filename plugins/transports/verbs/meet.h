@@ -23,6 +23,8 @@ struct verbs_listener {
 	int socket;
 	uint32_t rank, ranks;
 	uint64_t job;
+	unsigned char key[PFW_MAC_BYTES];
+	char host[VERBS_HOST_BYTES];
 	struct verbs_address self;
 	uint32_t n_callers; /* oldest first */
 	struct verbs_caller callers[VERBS_CALLERS];
@@ -33,8 +35,7 @@ struct verbs_call {
 	int socket;         /* -1: none */
 	bool said;          /* the hello is out */
 	uint32_t got;       /* bytes of the answer */
-	uint32_t next_ip;   /* which address of the peer is tried next */
-	uint64_t since;     /* when this try began */
+	unsigned char proof[PFW_MAC_BYTES]; /* of the hello */
 };
 
 int verbs_listener_open(struct verbs_listener *l,
@@ -53,12 +54,13 @@ int verbs_address_read(const struct pfw_address *in, uint32_t rank,
  */
 int verbs_answer(struct verbs_listener *l, uint32_t from, uint32_t kind,
 		 int *socket, struct verbs_hello *hello, struct pfw_error *err);
-/** Sends the answer; 0 or -errno. */
-int verbs_reply(int socket, const struct verbs_hello *hello);
+/** Signs and sends the answer to @p hello; 0 or -errno. */
+int verbs_reply(const struct verbs_listener *l, int socket,
+		const struct verbs_hello *hello, struct verbs_hello *answer);
 
 /** Sender: calls, says @p own, gets the answer; -EAGAIN until it is there. */
-int verbs_dial(struct verbs_listener *l, const struct verbs_address *peer,
-	       const struct verbs_hello *own, struct verbs_call *call,
+int verbs_dial(const struct verbs_listener *l, const struct verbs_address *peer,
+	       struct verbs_hello *own, struct verbs_call *call,
 	       struct verbs_hello *answer, struct pfw_error *err);
 
 /** Is the connection's other end still there? */

@@ -151,9 +151,8 @@ static int new_channel(struct verbs_transport *t,
 	return 0;
 }
 
-/* What this end says to the other, whose secret it shows. */
-static void introduce(const struct verbs_channel *c,
-		      const struct verbs_address *peer, struct verbs_hello *h)
+/* What this end says to the other. */
+static void introduce(const struct verbs_channel *c, struct verbs_hello *h)
 {
 	*h = (struct verbs_hello){
 		.magic = VERBS_MAGIC,
@@ -169,8 +168,7 @@ static void introduce(const struct verbs_channel *c,
 		.by_send = c->transport->opt.by_send,
 		.pid = getpid(),
 	};
-	memcpy(h->secret, peer->secret, sizeof(h->secret));
-	memcpy(h->host, c->transport->listener.self.host, sizeof(h->host));
+	memcpy(h->host, c->transport->listener.host, sizeof(h->host));
 	verbs_lanes_describe(c, h);
 }
 
@@ -209,8 +207,7 @@ static int join(struct verbs_channel *c, struct pfw_error *err)
 	return -EAGAIN;
 }
 
-static int meet_sender(struct verbs_channel *c, const struct verbs_address *peer,
-		       struct pfw_error *err)
+static int meet_sender(struct verbs_channel *c, struct pfw_error *err)
 {
 	struct verbs_hello answer;
 	struct pfw_error e = { 0 };
@@ -230,10 +227,11 @@ static int meet_sender(struct verbs_channel *c, const struct verbs_address *peer
 		rc = join(c, &e);
 	if (rc == -EAGAIN)
 		return rc;
-	introduce(c, peer, &answer);
+	introduce(c, &answer);
 	answer.code = -rc;
 	snprintf(answer.text, sizeof(answer.text), "%.251s", e.text);
-	if (verbs_reply(c->call.socket, &answer) && !rc)
+	if (verbs_reply(&c->transport->listener, c->call.socket, &c->peer, &answer) &&
+	    !rc)
 		rc = verbs_gone(c, &e);
 	return rc ? pfw_error_set(err, -rc, "%s", e.text) : 0;
 }
@@ -245,7 +243,7 @@ static int meet_receiver(struct verbs_channel *c, const struct verbs_address *pe
 	int rc;
 
 	if (!c->met) {
-		introduce(c, peer, &own);
+		introduce(c, &own);
 		rc = verbs_lanes_route(c, peer, &own, err);
 		if (!rc)
 			rc = verbs_dial(&c->transport->listener, peer, &own, &c->call,
@@ -280,7 +278,7 @@ static int verbs_open_channel(void *transport, const struct pfw_channel_info *in
 	}
 	if (!rc)
 		rc = c->sending ? meet_receiver(c, &address, err) :
-				  meet_sender(c, &address, err);
+				  meet_sender(c, err);
 	if (!rc)
 		c->open = true;
 	return rc;

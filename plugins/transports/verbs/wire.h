@@ -2,33 +2,31 @@
  * wire.h: what two ranks tell each other, over TCP before they share memory and
  * over the queue pairs with each message.
  *
- * The address of a rank goes through the boot.  It carries a secret of that
- * rank's own; who calls must know it, and proves it in the first bytes.
+ * The address of a rank goes through the boot, with a number that is used once.
+ * Hellos are signed with the run's key: the caller's together with that number,
+ * the answer together with the caller's signature.  No number of a queue pair, no
+ * address and no key of memory is believed before.
  */
 #ifndef VERBS_WIRE_H
 #define VERBS_WIRE_H
 
 #include "device.h"
 
-#include <netinet/in.h>
-
 #define VERBS_MAGIC 0x736272652d776970u /* also tells the endianness */
-#define VERBS_VERSION 2u
+#define VERBS_VERSION 3u
 #define VERBS_LANES 16u
-#define VERBS_IPS 4u
 #define VERBS_HOST_BYTES 48u
-#define VERBS_SECRET_BYTES 16u
+#define VERBS_IP_BYTES 48u
+#define VERBS_NONCE_BYTES PFW_MAC_BYTES
 
 /* What a struct pfw_address holds. */
 struct verbs_address {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t n_rails;
-	unsigned char secret[VERBS_SECRET_BYTES];
-	char host[VERBS_HOST_BYTES]; /* equal: the loopback reaches it */
-	uint16_t tcp_port;
-	uint16_t n_ips;
-	struct in6_addr ip[VERBS_IPS];
+	unsigned char nonce[VERBS_NONCE_BYTES];
+	char ip[VERBS_IP_BYTES]; /* numeric */
+	uint32_t tcp_port;
 	struct {
 		uint32_t max_msg; /* bytes of one work request */
 		uint32_t n_gids;
@@ -60,7 +58,6 @@ struct verbs_hello {
 	uint64_t magic;
 	uint32_t version;
 	int32_t code; /* positive errno: refused, and `text` says why */
-	unsigned char secret[VERBS_SECRET_BYTES]; /* of who is spoken to */
 	uint64_t job;
 	uint64_t slot_bytes;
 	uint64_t slots; /* address of slot 0 at the receiver */
@@ -71,6 +68,7 @@ struct verbs_hello {
 	char host[VERBS_HOST_BYTES];
 	char text[252];
 	struct verbs_lane_hello lane[VERBS_LANES];
+	unsigned char proof[PFW_MAC_BYTES]; /* of all before it */
 };
 
 /*
