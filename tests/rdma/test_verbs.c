@@ -387,7 +387,7 @@ static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
 	expect(&p, "to rank 1");
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
-	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PFW_MS), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);
 	pair_close(&p);
 }
 

@@ -118,10 +118,8 @@ int verbs_wait(struct verbs_channel *c, uint32_t slot, uint64_t deadline)
 			return -ETIMEDOUT;
 		until = now + nap < deadline ? now + nap : deadline;
 		nap = nap * 2 < LOOK_NS ? nap * 2 : LOOK_NS;
-		/* A signal is the caller's to look at, and an end that lasts. */
+		/* A signal is the caller's to look at. */
 		if (sleep_until(c, now, until) && pfw_now() < until)
-			return 0;
-		if (c->mourned && pfw_now() < deadline)
 			return 0;
 	}
 }
