@@ -138,9 +138,10 @@ int pfw_report_text(const struct pfw_report *r, FILE *to, struct pfw_error *err)
 		"\n\n", r->dir, pfw_config_schedule(r->cfg),
 		r->program->ranks, r->program->chunks, r->program->microbatches,
 		r->first_step, r->last_step);
-	fprintf(to, "                 predicted   measured\n");
-	fprintf(to, "step, ms       %11.3f %10.3f\n",
-		(double)r->predicted->step_time / 1e6, r->window / 1e6);
+	fprintf(to, "                 predicted   measured    off by\n");
+	fprintf(to, "step, ms       %11.3f %10.3f %+7.1f %%\n",
+		(double)r->predicted->step_time / 1e6, r->window / 1e6,
+		pfw_report_off(r));
 	fprintf(to, "bubble         %9.1f %% %8.1f %%\n",
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 	fprintf(to, "(from the first action to NORM; predicted at the measured "

@@ -3,39 +3,66 @@
  * chunk a rank and more, simulated at the measured speed of each layer.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "report/report.h"
+#include "schedule/csv.h"
 
 #define MAX_CHUNKS 4u
 /* Less than this is not worth a change, and less than what is measured. */
 #define WORTH 0.01
 
-static int simulate(const struct pfw_report *r, const struct pfw_loaded *schedule,
-		    const struct pfw_values *values, uint32_t chunks,
-		    const struct pfw_cut *c, struct pfw_simulation **out,
-		    struct pfw_error *err)
+/* A schedule that is looked at. */
+struct candidate {
+	const struct pfw_loaded *schedule;
+	struct pfw_values *values;
+	uint32_t chunks;
+	struct pfw_costs costs;
+};
+
+static int plan_it(const struct pfw_report *r, const struct candidate *c,
+		   const struct pfw_costs *costs,
+		   struct pfw_schedule_plan **out, struct pfw_error *err)
 {
-	struct pfw_costs costs = {
-		.size = sizeof(costs),
-		.forward = c->forward,
-		.input = c->input,
-		.weight = c->weight,
-		.hop = r->hop,
-	};
-	struct pfw_shape shape = {
+	const struct pfw_shape shape = {
 		.size = sizeof(shape),
 		.ranks = r->program->ranks,
-		.chunks = chunks,
+		.chunks = c->chunks,
 		.microbatches = r->program->microbatches,
-		.costs = &costs,
+		.costs = costs,
 	};
-	struct pfw_compile how = { .costs = &costs };
+
+	return pfw_schedule_plan_make(c->schedule, c->values, &shape, out, err);
+}
+
+/* Whether it is another order for these costs than without them. */
+static int plans_for_costs(const struct pfw_report *r,
+			   const struct candidate *c)
+{
+	struct pfw_schedule_plan *with, *without;
+	int differ = 0;
+
+	if (plan_it(r, c, &c->costs, &with, NULL))
+		return 0;
+	if (!plan_it(r, c, NULL, &without, NULL)) {
+		differ = pfw_schedule_plan_hash(with) !=
+			 pfw_schedule_plan_hash(without);
+		pfw_schedule_plan_free(without);
+	}
+	pfw_schedule_plan_free(with);
+	return differ;
+}
+
+static int simulate(const struct pfw_report *r, const struct candidate *c,
+		    struct pfw_simulation **out, struct pfw_error *err)
+{
+	struct pfw_compile how = { .costs = &c->costs };
 	struct pfw_schedule_plan *plan;
 	struct pfw_program *program;
-	int rc = pfw_schedule_plan_make(schedule, values, &shape, &plan, err);
+	int rc = plan_it(r, c, &c->costs, &plan, err);
 
 	if (rc)
 		return rc;
@@ -60,12 +87,14 @@ static double peak_share(const struct pfw_simulation *sim)
 }
 
 /* Better than what was found so far? */
-static void consider(struct pfw_report *r, const char *schedule, uint32_t chunks,
+static void consider(struct pfw_report *r, const struct candidate *c,
 		     const struct pfw_simulation *sim)
 {
+	const char *schedule = c->schedule->info.name;
+	uint32_t chunks = c->chunks;
 	double gain = 1 - (double)sim->step_time /
 			  (double)r->predicted->step_time;
-	char now[16], then[16], memory[96] = "";
+	char now[16], then[16], memory[96] = "", costs[PATH_MAX + 64] = "";
 
 	if (gain <= r->advice.gain || gain < WORTH)
 		return;
@@ -82,9 +111,12 @@ static void consider(struct pfw_report *r, const char *schedule, uint32_t chunks
 		 "schedule %s with %u chunk%s a rank would make the step %.0f %% "
 		 "shorter%s", schedule, chunks, chunks == 1 ? "" : "s",
 		 100 * gain, memory);
+	if (plans_for_costs(r, c))
+		snprintf(costs, sizeof(costs), " --set pipeline.cost_from=%s",
+			 r->dir);
 	snprintf(r->advice.set, sizeof(r->advice.set), "--set "
-		 "pipeline.schedule=%s --set pipeline.chunks=%u", schedule,
-		 chunks);
+		 "pipeline.schedule=%s%s --set pipeline.chunks=%u", schedule,
+		 costs, chunks);
 }
 
 static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)
@@ -94,11 +126,21 @@ static int is_choice(const struct pfw_report *r, const struct pfw_listed *entry)
 }
 
 static void try_schedule(struct pfw_report *r, const struct pfw_loaded *schedule,
-			 uint32_t chunks, const struct pfw_cut *c)
+			 uint32_t chunks, const struct pfw_cut *cut)
 {
 	const struct pfw_schedule_ops *ops = &schedule->ops.schedule;
+	struct candidate c = {
+		.schedule = schedule,
+		.chunks = chunks,
+		.costs = {
+			.size = sizeof(c.costs),
+			.forward = cut->forward,
+			.input = cut->input,
+			.weight = cut->weight,
+			.hop = r->hop,
+		},
+	};
 	struct pfw_simulation *sim;
-	struct pfw_values *values;
 
 	if (chunks > 1 && ops->flags & PFW_SCHEDULE_ONE_CHUNK)
 		return;
@@ -107,14 +149,14 @@ static void try_schedule(struct pfw_report *r, const struct pfw_loaded *schedule
 		return;
 	if (pfw_values_from_texts(schedule->info.options,
 				  schedule->info.n_options, schedule->info.name,
-				  NULL, 0, &values, NULL))
+				  NULL, 0, &c.values, NULL))
 		return;
 	/* A schedule that cannot take this shape is no candidate. */
-	if (!simulate(r, schedule, values, chunks, c, &sim, NULL)) {
-		consider(r, schedule->info.name, chunks, sim);
+	if (!simulate(r, &c, &sim, NULL)) {
+		consider(r, &c, sim);
 		pfw_simulation_free(sim);
 	}
-	pfw_values_free(values);
+	pfw_values_free(c.values);
 }
 
 /* "rank 0 waits 11 % of the step for rank 1: " */

@@ -99,12 +99,14 @@ static void print_figures(const struct pfw_report *r, FILE *to)
 {
 	fprintf(to,
 		"<h2>Predicted and measured</h2>\n<div class=\"wide\"><table>\n"
-		"<tr><th></th><th>predicted</th><th>measured</th></tr>\n"
+		"<tr><th></th><th>predicted</th><th>measured</th>"
+		"<th>off by</th></tr>\n"
 		"<tr><td>step, first action to NORM</td><td>%.3f ms</td>"
-		"<td>%.3f ms</td></tr>\n"
-		"<tr><td>bubble</td><td>%.1f %%</td><td>%.1f %%</td></tr>\n"
-		"</table></div>\n",
+		"<td>%.3f ms</td><td>%+.1f %%</td></tr>\n"
+		"<tr><td>bubble</td><td>%.1f %%</td><td>%.1f %%</td><td></td>"
+		"</tr>\n</table></div>\n",
 		(double)r->predicted->step_time / 1e6, r->window / 1e6,
+		pfw_report_off(r),
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 }
 

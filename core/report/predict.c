@@ -109,3 +109,10 @@ int pfw_report_predict(struct pfw_report *r, struct pfw_error *err)
 
 	return rc ? rc : pfw_simulate(&how, r->program, &r->predicted, err);
 }
+
+double pfw_report_off(const struct pfw_report *r)
+{
+	double predicted = (double)r->predicted->step_time;
+
+	return predicted > 0 ? 100 * (r->window / predicted - 1) : 0;
+}

@@ -29,7 +29,7 @@ struct pfw_report_point {
 struct pfw_advice {
 	int found;
 	char text[512];     /**< a sentence, with the figure of the simulator */
-	char set[160];      /**< what has it, where found */
+	char set[4400];     /**< what has it, where found: it may name dir */
 	char schedule[64];
 	uint32_t chunks;
 	double gain;        /**< share of the step that would be saved */
@@ -85,6 +85,9 @@ int pfw_report_predict(struct pfw_report *r, struct pfw_error *err);
 int pfw_report_advise(struct pfw_report *r, struct pfw_registry *registry,
 		      struct pfw_error *err);
 int pfw_report_curves(struct pfw_report *r, struct pfw_error *err);
+
+/** By how many percent the measured steps were longer than predicted. */
+double pfw_report_off(const struct pfw_report *r);
 
 int pfw_report_html(const struct pfw_report *r, FILE *to,
 		    struct pfw_error *err);

@@ -39,7 +39,7 @@ grep -q '^bubble .* % .* %$' "$dir/text" || fail "no bubbles side by side"
 tr '\n' ' ' <"$dir/text" |
 	grep -q ' rank 0 waits .* for rank 1: schedule .* shorter' ||
 	fail "no advice"
-for row in '^loss .*, .* at step 12$' '^memory .*iB at most, of rank [0-3]'; do
+for row in '^step, ms .* [+-][0-9.]* %$' '^loss .*, .* at step 12$' '^memory .*iB at most, of rank [0-3]'; do
 	grep -q "$row" "$dir/text" || fail "no line $row"
 done
 grep '^.\{81\}' "$dir/text" && fail "lines wider than a terminal"
