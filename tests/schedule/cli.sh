@@ -144,6 +144,18 @@ same "a cap counts all chunks of a rank" "zbv zb-h1*" \
 refused 2 'diff takes two schedules' diff gpipe -p 2 -m 2
 refused 2 'text or json' compare -p 2 -m 2 --format svg
 
+# Of many ranks the idlest: here the last ones compute ever less.
+costs=
+for r in $(seq 20); do
+	costs=$costs:$((60 - r))
+done
+./pipefw schedule gpipe -p 20 -m 4 --cost "F=${costs#:}" >"$tmp/out"
+same "the idlest of 20 ranks" '19 18 17 16 15 14 13 12' \
+	"$(sed -n '/^idle /,/^the other/s/^rank \([0-9]*\) .*/\1/p' "$tmp/out" |
+		tr '\n' ' ' | sed 's/ $//')"
+same "the rest of them" 'the other 12 are idle no longer than these' \
+	"$(grep '^the other' "$tmp/out")"
+
 if command -v python3 >/dev/null 2>&1; then
 	for format in json trace; do
 		./pipefw schedule zbv -p 3 -v 2 -m 6 --format $format |
