@@ -10,8 +10,11 @@ mkdir -p _check/fuzz
 cd _check/fuzz
 [ -f Makefile ] || "$src/configure" CC=clang \
 	CFLAGS="$flags -fsanitize=fuzzer-no-link" >log
-make -s >>log 2>&1 || { tail log; exit 1; }
-make -s check TESTS= >>log 2>&1 || { tail log; exit 1; }
+# The readers, and the plugins that configs of the corpus name: no more of it.
+# shellcheck disable=SC2046
+make -s libpipefw.la libpipefwcore.la $(sed -n \
+	's,^\(tests/plugins/pipefw-[a-z]*-[a-z]*\.la\):.*,\1,p' Makefile) \
+	>>log 2>&1 || { tail log; exit 1; }
 # shellcheck disable=SC2086
 clang $flags -fsanitize=fuzzer -include config.h -I"$src/include" \
 	-I"$src/core" -I"$src/tests" -o "fuzz_$target" \
