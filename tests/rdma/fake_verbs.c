@@ -36,7 +36,7 @@ struct fake_channel {
 
 struct fake_qp {
 	struct ibv_qp qp;
-	uint32_t peer, max_inline;
+	uint32_t peer, max_inline, sq_psn, rq_psn;
 	struct receive *ring;
 	unsigned first, n, most;
 };
@@ -91,7 +91,8 @@ unsigned fake_alive(void)
 void fake_reset(void)
 {
 	fake = (struct fake_verbs){ .registrations_left = ~0u, .sends_left = ~0u,
-				    .cq_room = ~0u };
+				    .cq_room = ~0u, .mtu = IBV_MTU_4096,
+				    .max_msg = 1u << 20 };
 	events[0] = events[1] = 0;
 }
 
@@ -156,8 +157,8 @@ int ibv_query_port(struct ibv_context *c, uint8_t port,
 		   struct _compat_ibv_port_attr *out)
 {
 	struct ibv_port_attr attr = {
-		.state = IBV_PORT_ACTIVE, .active_mtu = IBV_MTU_4096,
-		.gid_tbl_len = 4, .max_msg_sz = 1 << 20,
+		.state = IBV_PORT_ACTIVE, .active_mtu = fake.mtu,
+		.gid_tbl_len = 4, .max_msg_sz = fake.max_msg,
 		.link_layer = IBV_LINK_LAYER_ETHERNET,
 	};
 
@@ -400,6 +401,14 @@ int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *a, int mask)
 
 	if (mask & IBV_QP_DEST_QPN)
 		f->peer = a->dest_qp_num;
+	if (mask & IBV_QP_PATH_MTU)
+		fake.path_mtu = a->path_mtu;
+	if (mask & IBV_QP_RQ_PSN)
+		f->rq_psn = a->rq_psn;
+	if (mask & IBV_QP_SQ_PSN) {
+		fake.psn_again += a->sq_psn == fake.psn;
+		f->sq_psn = fake.psn = a->sq_psn;
+	}
 	return 0;
 }
 
@@ -524,8 +533,10 @@ static void arrive(struct op *o)
 	enum ibv_wc_status status = fake.status;
 
 	fake.status = 0;
-	if (!status && !peer)
+	if (!status && (!peer || o->from->sq_psn != peer->rq_psn))
 		status = IBV_WC_RETRY_EXC_ERR;
+	if (o->len > fake.longest)
+		fake.longest = o->len;
 	fake.told += o->wr.opcode == IBV_WR_SEND ||
 		     o->wr.opcode == IBV_WR_SEND_WITH_IMM;
 	if (o->wr.opcode == IBV_WR_RDMA_WRITE && o->len == sizeof(fake.xor_word))

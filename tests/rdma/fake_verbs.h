@@ -22,6 +22,12 @@ struct fake_verbs {
 	uint64_t xor_word;  /* changes writes of eight bytes on their way */
 	bool no_inline;     /* queue pairs that are made have no inline data */
 	unsigned told;      /* sends that have arrived: neither writes nor data */
+	enum ibv_mtu mtu;   /* of the ports that are looked at */
+	enum ibv_mtu path_mtu; /* of the queue pair that was joined last */
+	uint32_t max_msg;   /* of those ports; no device sends more at once */
+	uint32_t longest;   /* bytes of a work request that has arrived */
+	uint32_t psn;       /* the last one that a queue pair began with */
+	unsigned psn_again; /* how often that was the one before, too */
 };
 
 extern struct fake_verbs fake;

@@ -8,7 +8,7 @@ soft_roce() {
 		ip link set veth1 mtu 4200 up
 		wire=veth0
 	else
-		wire=$(ls /sys/class/net | grep -v '^lo$' | head -n 1)
+		wire=eth0
 	fi
 	ip link set lo up
 	ip link set "$wire" mtu 4200 up
@@ -18,7 +18,14 @@ soft_roce() {
 	rdma link add rxe0 type rxe netdev "$wire"
 }
 
-# counter NAME: of rxe0, since it was made.
+# A second one, rxe1, on the other link between two hosts.
+second_rail() {
+	ip link set eth1 mtu 4200 up
+	ip address add "10.77.1.$host/24" dev eth1
+	rdma link add rxe1 type rxe netdev eth1
+}
+
+# counter NAME [DEVICE]: of rxe0, since it was made.
 counter() {
-	cat "/sys/class/infiniband/rxe0/ports/1/hw_counters/$1"
+	cat "/sys/class/infiniband/${2:-rxe0}/ports/1/hw_counters/$1"
 }

@@ -53,6 +53,16 @@ static int open_ends(struct pair *p, uint32_t n_slots, uint64_t slot_bytes)
 	return rc[0] ? rc[0] : rc[1];
 }
 
+static int transport_open(struct pair *p, uint32_t rank, const uint8_t *key)
+{
+	struct pfw_transport_info info = { .size = sizeof(info), .rank = rank,
+					   .ranks = 2, .job = 9, .host = "here",
+					   .address = "127.0.0.1", .key = key };
+
+	return ops->open(p->opt, &info, NULL, &p->transport[rank],
+			 &p->address[rank], &p->err);
+}
+
 static int transports_open(struct pair *p, const char *option,
 			   const uint8_t *const key[2])
 {
@@ -64,16 +74,8 @@ static int transports_open(struct pair *p, const char *option,
 	*p = (struct pair){ 0 };
 	rc = pfw_values_from_texts(pfw_plugin.options, pfw_plugin.n_options, "verbs",
 				   texts, option ? 2 : 1, &p->opt, &p->err);
-	for (uint32_t r = 0; !rc && r < 2; r++) {
-		struct pfw_transport_info info = { .size = sizeof(info), .rank = r,
-						   .ranks = 2, .job = 9,
-						   .host = "here",
-						   .address = "127.0.0.1",
-						   .key = key[r] };
-
-		rc = ops->open(p->opt, &info, NULL, &p->transport[r],
-			       &p->address[r], &p->err);
-	}
+	for (uint32_t r = 0; !rc && r < 2; r++)
+		rc = transport_open(p, r, key[r]);
 	return rc;
 }
 
@@ -155,6 +157,30 @@ static void test_sizes(void)
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 			for (uint32_t slot = 0; slot < 3; slot++, m++)
 				CU_ASSERT_EQUAL(pass_one(&p, slot, m, sizes[i]), 0);
+		pair_close(&p);
+	}
+}
+
+/* Packets and work requests are no larger than both ends take, and each queue pair
+ * begins with a number of its own. */
+static void test_limits(void)
+{
+	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	const uint8_t *const keys[2] = { key, key };
+	struct pair p;
+
+	for (uint32_t r = 0; r < 2; r++) {
+		CU_ASSERT_EQUAL_FATAL(transports_open(&p, "qps=2", keys), 0);
+		ops->close(p.transport[r]);
+		fake.mtu = IBV_MTU_1024;
+		fake.max_msg = 1 << 16;
+		CU_ASSERT_EQUAL_FATAL(transport_open(&p, r, key), 0);
+		CU_ASSERT_EQUAL_FATAL(open_ends(&p, 2, 3 << 20), 0);
+		CU_ASSERT_EQUAL(fake.path_mtu, IBV_MTU_1024);
+		CU_ASSERT_EQUAL(fake.psn_again, 0);
+		CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 3 << 20), 0);
+		CU_ASSERT_EQUAL(pass_one(&p, 1, 1, 100000), 0);
+		CU_ASSERT_EQUAL(fake.longest, 1 << 16);
 		pair_close(&p);
 	}
 }
@@ -503,6 +529,7 @@ static void test_goodbyes(void)
 
 static const struct unit_test tests[] = {
 	{ "all sizes, all ways", test_sizes },
+	{ "the smaller of both", test_limits },
 	{ "140,000 messages", test_many },
 	{ "lanes out of order", test_reordered },
 	{ "a late completion", test_late_completion },

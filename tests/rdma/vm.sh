@@ -1,7 +1,7 @@
 #!/bin/sh
 # vm.sh [-t SECONDS] [-n HOSTS] [-m MIB] [-c CORES] FOLDER SCRIPT [ARG...]: runs
-# SCRIPT in virtual machines with Soft-RoCE: in one, or in each of two that a link
-# joins (address 10.77.0.1 and .2). The host's files are there, read-only, at their
+# SCRIPT in virtual machines with Soft-RoCE: in one, or in each of two that two links
+# join (addresses 10.77.0.1 and .2, 10.77.1.1 and .2). The host's files are there, read-only, at their
 # own paths; FOLDER is at /mnt and may be written, as may $TMPDIR. SCRIPT finds the tree in
 # $srcdir, the build in $build, and the number of its host, from 1 on, in $host.
 # What it prints is in FOLDER/output.N; the last status that is not 0 is vm.sh's.
@@ -57,10 +57,13 @@ boot() {
 	rm -f "$folder/status.$n"
 	set -- -nic none
 	if [ "$hosts" = 2 ]; then
-		link=listen=127.0.0.1:$port
-		[ "$n" = 1 ] || link=connect=127.0.0.1:$port
-		set -- -netdev "socket,id=n0,$link" \
-			-device "virtio-net-pci,netdev=n0,mac=52:54:00:77:00:0$n,host_mtu=4300,romfile="
+		side=listen
+		[ "$n" = 1 ] || side=connect
+		set --
+		for wire in 0 1; do
+			set -- "$@" -netdev "socket,id=n$wire,$side=127.0.0.1:$((port + wire))" \
+				-device "virtio-net-pci,netdev=n$wire,mac=52:54:00:77:0$wire:0$n,host_mtu=4300,romfile="
+		done
 	fi
 	exec timeout -k 5 "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
 		-smp "$cores" -m "$mib" -nographic -no-reboot -monitor none "$@" \
@@ -82,7 +85,7 @@ verdict() {
 }
 
 write_guest "$@"
-port=$((20000 + $$ % 20000))
+port=$((20000 + $$ % 10000 * 2))
 pids=
 n=0
 while [ $((n += 1)) -le "$hosts" ]; do
