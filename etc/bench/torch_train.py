@@ -12,60 +12,26 @@ import sys
 import time
 
 os.environ["OMP_NUM_THREADS"] = "1"
+sys.dont_write_bytecode = True
 cores = sorted(os.sched_getaffinity(0))
 os.sched_setaffinity(0, cores[:1])
 
 import torch
-from torch import nn
-from torch.nn import functional as F
+from torch_model import GPT2, loss_of
 
 
-class Block(nn.Module):
-    def __init__(self, c, heads):
+class Whole(torch.nn.Module):
+    def __init__(self, *sizes):
         super().__init__()
-        self.heads = heads
-        self.ln_1 = nn.LayerNorm(c)
-        self.qkv = nn.Linear(c, 3 * c)
-        self.proj = nn.Linear(c, c)
-        self.ln_2 = nn.LayerNorm(c)
-        self.fc = nn.Linear(c, 4 * c)
-        self.fc_proj = nn.Linear(4 * c, c)
-
-    def forward(self, x):
-        b, t, c = x.shape
-        q, k, v = self.qkv(self.ln_1(x)).split(c, dim=2)
-        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2)
-                   for y in (q, k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.proj(y.transpose(1, 2).reshape(b, t, c))
-        y = F.gelu(self.fc(self.ln_2(x)), approximate="tanh")
-        return x + self.fc_proj(y)
-
-
-class GPT2(nn.Module):
-    def __init__(self, layers, heads, c, context, vocab):
-        super().__init__()
-        self.wte = nn.Embedding(vocab, c)
-        self.wpe = nn.Embedding(context, c)
-        self.blocks = nn.ModuleList(Block(c, heads) for _ in range(layers))
-        self.ln_f = nn.LayerNorm(c)
-        self.head = nn.Linear(c, vocab, bias=False)
-        self.head.weight = self.wte.weight
-        for p in self.parameters():
-            if p.dim() > 1:
-                nn.init.normal_(p, std=0.02)
+        self.model = GPT2(*sizes)
 
     def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
-        for block in self.blocks:
-            x = block(x)
-        logits = self.head(self.ln_f(x))
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        return loss_of(self.model(tokens), targets)
 
 
 def make_step(layers, heads, c, context, vocab, batch, dtype, how):
     torch.manual_seed(1)
-    model = GPT2(layers, heads, c, context, vocab)
+    model = Whole(layers, heads, c, context, vocab)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     forward = torch.compile(model) if how == "compiled" else model
     shape = (batch, context)

@@ -48,6 +48,46 @@ PIPEFW_PYTHON=$(command -v false) says 0 'has no torch' pipefw bench train \
 	--quick --rounds 1 --json
 grep -q '"part":"train","work":"d256 L4, bf16","unit":"ms".*"ours":[0-9]' \
 	"$tmp/out" || fail 'no step of ours'
+grep -q '"part":"train","work":"d256 L4, bf16 without AMX"' "$tmp/out" ||
+	fail 'nothing of a machine without AMX'
+if grep -q '"work":"two ranks"' "$tmp/out"; then
+	cores=1
+else
+	cores=2
+	for dtype in fp32 bf16; do
+		work="\"part\":\"train\",\"work\":\"d256 L4, $dtype, p=2 1f1b m=8\""
+		grep -q "$work.*\"ours\":[0-9].*\"peer\":\"ideal\",.*\"aim\":0.97" \
+			"$tmp/out" || fail "two ranks, $dtype, beside nobody"
+		grep -q "\"skip\",$work,\"peer\":\"torch gloo $dtype\".*has no torch" \
+			"$tmp/out" || fail "no word of gloo in $dtype"
+	done
+fi
+
+# A peer that answers, and one that breaks off: a row, and a reason.
+cat >"$tmp/peer" <<'SH'
+#!/bin/sh
+echo torch 0
+while read -r line; do
+	case $line in
+	*"fp32 3 8 2") echo 1000 ;;
+	*"bf16 3 8 2") exit 1 ;;
+	*compiled*) echo "cannot compile" ;;
+	*) echo 10 ;;
+	esac
+done
+SH
+chmod +x "$tmp/peer"
+PIPEFW_PYTHON=$tmp/peer says 0 '' pipefw bench train --quick --rounds 1 --json
+grep -q '"peer":"torch bf16 compiled","why":"cannot compile"' "$tmp/out" ||
+	fail 'what the peer cannot do is not said'
+grep -q '"work":"d256 L4, bf16".*"peer":"torch fp32 eager","theirs":10,' \
+	"$tmp/out" || fail 'no row beside the peer'
+if [ $cores = 2 ]; then
+	grep -q '"peer":"torch gloo fp32","theirs":8192,.*"aim":1.5' \
+		"$tmp/out" || fail 'no row beside gloo'
+	grep -q '"peer":"torch gloo bf16","why":"it ended"' "$tmp/out" ||
+		fail 'nobody says that gloo ended'
+fi
 
 # Stopped in the middle: it dies of that, but no process and no folder stays.
 cat >"$tmp/asleep" <<'SH'
