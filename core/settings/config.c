@@ -39,6 +39,14 @@ static const struct pfw_group *group_at(uint32_t index)
 	return &pfw_config_groups(&n)[index];
 }
 
+const char *pfw_config_group_of(const char *name)
+{
+	for (size_t i = 0; i < N_OUTSIDE; i++)
+		if (!strcmp(name, outside[i].name))
+			return group_at(outside[i].group)->name;
+	return NULL;
+}
+
 static config_setting_t *group_setting(const struct pfw_reader *r,
 				       uint32_t index)
 {

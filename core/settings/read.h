@@ -19,6 +19,9 @@ struct pfw_reader {
 const config_setting_t *pfw_config_find(const struct pfw_config *cfg,
 					const char *path);
 
+/** The group of a key that may stand outside of it as well; NULL: none such. */
+const char *pfw_config_group_of(const char *name);
+
 /** Takes one setting as option @p index; the sentence has its place. */
 int pfw_read_value(struct pfw_reader *r, const char *what,
 		   const config_setting_t *setting, uint32_t index,

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "settings/config.h"
-#include "settings/tree.h"
+#include "settings/read.h"
 
 /* Settings whose plain string is short for a group with this member. */
 static const char *short_form(const config_setting_t *setting)
@@ -104,17 +103,42 @@ static config_setting_t *descend(config_setting_t *parent, const char *word,
 	return as_group(child, set);
 }
 
-/* A schedule is a plugin or a file: to name one takes the other away. */
+/* A schedule is a plugin or a file, a transport's name has two words: to give one
+ * takes the other away. */
 static void make_room(config_setting_t *group, const char *word)
 {
 	const char *name = config_setting_name(group);
 
+	if (name && !strcmp(name, "transport")) {
+		if (!strcmp(word, "name"))
+			config_setting_remove(group, "local");
+		if (!strcmp(word, "local"))
+			config_setting_remove(group, "name");
+		return;
+	}
 	if (!name || strcmp(name, "schedule") != 0)
 		return;
 	while (!strcmp(word, "file") && config_setting_length(group))
 		config_setting_remove_elem(group, 0);
 	if (!strcmp(word, "name"))
 		config_setting_remove(group, "file");
+}
+
+/* So it is with a key that may stand outside of its group. */
+static void make_room_outside(config_setting_t *root, const char *path)
+{
+	const char *dot = strchr(path, '.'), *word = dot ? dot + 1 : path;
+	const char *group = pfw_config_group_of(word);
+	config_setting_t *at = root;
+
+	if (!group)
+		return;
+	if (!dot)
+		at = config_setting_get_member(root, group);
+	else if (strncmp(path, group, (size_t)(dot - path)) || group[dot - path])
+		return;
+	if (at && config_setting_is_group(at))
+		config_setting_remove(at, word);
 }
 
 /* @p word, in @p path, can be no member of @p at. */
@@ -193,6 +217,7 @@ int pfw_set_apply(config_setting_t *root, const struct pfw_set *set,
 	}
 	if (config_setting_is_group(at)) {
 		make_room(at, word);
+		make_room_outside(root, path);
 		config_setting_remove(at, word);
 		leaf = config_setting_add(at, word, CONFIG_TYPE_STRING);
 	}

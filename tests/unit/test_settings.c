@@ -457,6 +457,7 @@ static void sets(void)
 	CU_ASSERT_EQUAL(c->remote.n_filters, 1);
 	pfw_config_free(c);
 	taken(whole, "transport=probe");
+	taken(small(""), "transport.local=probe");
 	taken(whole, "run.seed=-0x0");
 }
 
@@ -530,6 +531,11 @@ static void outside_of_groups(void)
 	taken(small(""), "run.resume=x");
 	refused(small("run = { init = \"a\"; }; init = \"b\";"), NULL,
 		":1: init is also given as run.init");
+	/* --set is in place of the file's, whichever way that has it. */
+	taken(small("run = { init = \"a\"; };"), "init=b");
+	taken(small("init = \"a\";"), "run.init=b");
+	taken(small("init = \"a\";"), "init=b");
+	refused(small("init = \"a\";"), "model.init=b", "model has no key");
 	refused(small("init = 5;"), NULL, "run.init must be a string");
 	refused(small("init = \"a\"; resume = \"b\";"), NULL, "both given");
 }
