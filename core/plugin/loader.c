@@ -42,7 +42,7 @@ static int check_folder(const char *path, struct pfw_error *err)
 		return pfw_error_set(err, errno, "%s: %s: %s", path, dir,
 				     strerror(errno));
 	if (others_write(&st) && !(st.st_mode & S_ISVTX) &&
-	    st.st_uid != geteuid())
+	    (st.st_mode & S_IWOTH || st.st_uid != geteuid()))
 		return pfw_error_set(err, EPERM, "%s: others may write to its "
 				     "folder; chmod go-w %s", path, dir);
 	return 0;

@@ -207,6 +207,9 @@ static void others_may_write(void)
 	if (!chown(path, (uid_t)-1, geteuid() + 1))
 		refused(folder, "x", "others may write to it; chmod go-w");
 	CU_ASSERT_EQUAL(chmod(path, 0755), 0);
+	CU_ASSERT_EQUAL(chmod(folder, 0777), 0);
+	refused(folder, "x", "others may write to its folder");
+	CU_ASSERT_EQUAL(chmod(folder, 0700), 0);
 	if (!chown(path, 12345, (gid_t)-1)) {
 		refused(folder, "x", "belongs to user 12345");
 		CU_ASSERT_EQUAL(chown(path, 0, 0), 0);
