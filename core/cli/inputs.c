@@ -114,6 +114,17 @@ static int open_data(struct pfw_job *job, struct pfw_inputs *in,
 	return 0;
 }
 
+/* Which key names the file that the sentence is about. */
+static const char *home_of_data(const struct pfw_config *cfg,
+				const struct pfw_error *err)
+{
+	const char *train = cfg->data.train, *other = cfg->data.validation_file;
+
+	if (other && !strncmp(err->text, other, strlen(other)))
+		return "data.validation_file";
+	return !strncmp(err->text, train, strlen(train)) ? "data.train" : "data";
+}
+
 /* What the ranks will load is looked at before anything starts. */
 static int open_saved(const struct pfw_job *job, struct pfw_inputs *in,
 		      struct pfw_error *err)
@@ -171,6 +182,8 @@ int pfw_inputs_open(struct pfw_job *job, struct pfw_inputs *out,
 	if (!rc) {
 		status = PFW_EXIT_DATA;
 		rc = open_data(job, out, err);
+		if (rc)
+			home = home_of_data(job->cfg, err);
 	}
 	if (!rc) {
 		home = job->cfg->run.resume ? "run.resume" : "run.init";

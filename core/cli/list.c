@@ -177,8 +177,9 @@ int pfw_cli_list(int argc, char **argv)
 			continue;
 		else
 			return pfw_text_unknown("list", *argv[i] == '-' ?
-						"option" : "kind", argv[i],
-						words, sizeof(words) /
+						"option" : kind ?
+						"second word" : "kind", argv[i],
+						words, kind ? 0 : sizeof(words) /
 						sizeof(words[0]));
 	}
 	return list_kind(kind, json);
