@@ -182,9 +182,28 @@ static int check_trace(const char *path, struct pfw_error *err)
 				      strerror(errno)) : 0;
 }
 
+/* What the run begins from must outlive the beginning. */
+static int make_dir(const struct run *run, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = run->cfg;
+	const char *out = cfg->run.out, *resume = cfg->run.resume;
+	int resuming = resume && same_folder(out, resume), rc = 0;
+
+	if (run->opt.overwrite && !resuming) {
+		rc = pfw_run_dir_spares(out, "run.init", cfg->run.init, err);
+		if (!rc)
+			rc = pfw_run_dir_spares(out, "run.resume", resume, err);
+		if (!rc)
+			rc = pfw_run_dir_spares(out, "data.tokenizer_dir",
+						cfg->data.tokenizer_dir, err);
+	}
+	return rc ? rc : pfw_run_dir_make(out, run->opt.overwrite, resuming,
+					  err);
+}
+
 static int open_dir(struct run *run, struct pfw_error *err)
 {
-	const char *out = run->cfg->run.out, *resume = run->cfg->run.resume;
+	const char *out = run->cfg->run.out;
 	int rc;
 
 	run->job->run_dir = out;
@@ -194,8 +213,7 @@ static int open_dir(struct run *run, struct pfw_error *err)
 	else if (!pfw_together_leads(&run->opt.together))
 		return 0; /* the launcher of rank 0 makes it and keeps its log */
 	else
-		rc = pfw_run_dir_make(out, run->opt.overwrite,
-				      resume && same_folder(out, resume), err);
+		rc = make_dir(run, err);
 	if (!rc)
 		rc = pfw_run_dir_fill(out, run->cfg,
 				      pfw_costs_read_of(&run->costs),

@@ -125,6 +125,22 @@ int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
 	return remove_run(dir, err);
 }
 
+int pfw_run_dir_spares(const char *dir, const char *key, const char *path,
+		       struct pfw_error *err)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	size_t n;
+
+	if (!path || !realpath(dir, a) || !realpath(path, b))
+		return 0;
+	n = strlen(a);
+	if (strncmp(a, b, n) || (b[n] && b[n] != '/'))
+		return 0;
+	return pfw_error_set(err, EEXIST, "%s: --overwrite would remove what %s "
+			     "= \"%s\" is to be read from: choose another "
+			     "folder with --out DIR", dir, key, path);
+}
+
 /* What was planned for costs, as a file of it has it. */
 static int plan_text(const struct pfw_config *cfg, const struct pfw_costs *costs,
 		     char **text, size_t *len, struct pfw_error *err)

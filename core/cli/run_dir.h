@@ -17,6 +17,10 @@
  */
 int pfw_run_dir_make(const char *dir, int overwrite, int resuming,
 		     struct pfw_error *err);
+/** Refuses a folder to be emptied that holds @p path, which @p key names and the
+ *  run will read. */
+int pfw_run_dir_spares(const char *dir, const char *key, const char *path,
+		       struct pfw_error *err);
 /** config.cfg and the open events.jsonl; schedule.csv where a file gave the
  *  schedule, or @p costs (else NULL) did. */
 int pfw_run_dir_fill(const char *dir, const struct pfw_config *cfg,
