@@ -1,9 +1,9 @@
-/* Can this machine have the channels' slots?  Asked before a rank is started. */
+/* Has this machine the memory for the run?  Asked before a rank is started. */
 #include <errno.h>
 
 #include "base/available.h"
 #include "base/size.h"
-#include "runtime/job.h"
+#include "runtime/footprint.h"
 
 static int is_here(const struct pfw_job *job, uint32_t rank)
 {
@@ -44,8 +44,8 @@ static const struct pfw_edge *largest(const struct pfw_job *job)
 	return most;
 }
 
-int pfw_job_fits(const struct pfw_job *job, uint64_t available,
-		 struct pfw_error *err)
+int pfw_job_slots_fit(const struct pfw_job *job, uint64_t available,
+		      struct pfw_error *err)
 {
 	uint64_t want = pfw_job_slot_bytes(job);
 	const struct pfw_edge *e = largest(job);
@@ -63,4 +63,62 @@ int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 		(unsigned long long)(available >> 20),
 		pfw_channel_kind_name(e->kind), e->from, e->to, e->n_slots,
 		(unsigned long long)(e->slot_bytes >> 20));
+}
+
+static void add(struct pfw_rank_memory *sum, const struct pfw_rank_memory *m)
+{
+	sum->weights = pfw_size_add(sum->weights, m->weights);
+	sum->gradients = pfw_size_add(sum->gradients, m->gradients);
+	sum->optimizer = pfw_size_add(sum->optimizer, m->optimizer);
+	sum->saved = pfw_size_add(sum->saved, m->saved);
+	sum->work = pfw_size_add(sum->work, m->work);
+	sum->slots = pfw_size_add(sum->slots, m->slots);
+}
+
+static uint64_t total(const struct pfw_rank_memory *m)
+{
+	uint64_t sum = pfw_size_add(m->weights, m->gradients);
+
+	sum = pfw_size_add(sum, pfw_size_add(m->optimizer, m->saved));
+	return pfw_size_add(sum, pfw_size_add(m->work, m->slots));
+}
+
+static unsigned long long mib(uint64_t bytes)
+{
+	return bytes >> 20;
+}
+
+int pfw_job_fits(const struct pfw_job *job, uint64_t available,
+		 struct pfw_error *err)
+{
+	const struct pfw_device_ops *ops = &job->cfg->device.plugin->ops.device;
+	struct pfw_rank_memory sum = { 0 }, m;
+	struct pfw_footprint footprint;
+	int rc = pfw_job_slots_fit(job, available, err);
+
+	if (rc || (ops->memory && ops->memory != PFW_MEM_HOST))
+		return rc;
+	rc = pfw_footprint_open(job, job->cfg->threads ? job->cfg->threads : 1,
+				&footprint, err);
+	if (rc)
+		return rc;
+	for (uint32_t r = 0; r < job->cfg->pipeline.ranks; r++) {
+		if (!is_here(job, r))
+			continue;
+		pfw_footprint_memory(&footprint, job, r, &m);
+		add(&sum, &m);
+	}
+	pfw_footprint_close(&footprint);
+	if (total(&sum) <= available)
+		return 0;
+	return pfw_error_set(
+		err, ENOMEM,
+		"the ranks want %llu MiB (weights %llu, gradients %llu, "
+		"optimizer %llu, activations %llu, scratch %llu, slots %llu), "
+		"and this machine has %llu MiB to give: make the model, "
+		"pipeline.microbatch_size or pipeline.microbatches smaller "
+		"(pipefw run --dry-run shows the memory of each rank)",
+		mib(total(&sum)), mib(sum.weights), mib(sum.gradients),
+		mib(sum.optimizer), mib(sum.saved), mib(sum.work),
+		mib(sum.slots), mib(available));
 }

@@ -93,6 +93,10 @@ void pfw_job_memory(const struct pfw_job *job, uint32_t rank,
 /** Of all channels' slots of the run, on one machine. */
 uint64_t pfw_job_slot_bytes(const struct pfw_job *job);
 /** -ENOMEM where the slots want more than @p available bytes. */
+int pfw_job_slots_fit(const struct pfw_job *job, uint64_t available,
+		      struct pfw_error *err);
+/** The same of all that the ranks of this host take, as far as it is the host's
+ *  memory: opens the device for a moment. */
 int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 		 struct pfw_error *err);
 

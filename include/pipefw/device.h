@@ -238,6 +238,10 @@ struct pfw_device_ops {
 	int (*pin)(void *device, void *ptr, size_t bytes,
 		   struct pfw_error *err);
 	void (*unpin)(void *device, void *ptr);
+
+	/** PFW_MEM_* bit of what alloc() gives, known before it is opened; 0:
+	 *  PFW_MEM_HOST. */
+	uint32_t memory;
 };
 
 /** What a stage is given. */

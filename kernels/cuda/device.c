@@ -187,6 +187,7 @@ static const struct pfw_option options[] = {
 
 static const struct pfw_device_ops ops = {
 	.size = sizeof(ops),
+	.memory = PFW_MEM_CUDA,
 	.probe = probe,
 	.open = device_open,
 	.close = device_close,

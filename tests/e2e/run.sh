@@ -94,9 +94,18 @@ for word in stages stage rank layers parameters bytes weights gradients optimize
 	grep -q "^{\"event\":\"plan\".*\"$word\":" "$tmp/out" || fail "no $word"
 done
 
+# More than any machine has: shown, and not begun.
+large='--set model.hidden=8192 --set model.heads=64 --set model.layers=4000'
+says 0 'with the launcher' pipefw run "$tmp/tiny.cfg" --dry-run $large
+says 11 'ranks want .* MiB .*optimizer' pipefw run "$tmp/tiny.cfg" $large \
+	--out "$tmp/large"
+[ ! -e "$tmp/large" ] || fail 'a run without memory leaves a folder'
+
 # Folders: never over another one, unless told to; never over something else.
 refused_out() {
-	says 2 "$1" pipefw run "$tmp/tiny.cfg" --quiet --out "$tmp/$2" ${3-}
+	what=$1 dir=$2
+	shift 2
+	says 2 "$what" pipefw run "$tmp/tiny.cfg" --quiet --out "$tmp/$dir" "$@"
 }
 before=$(cksum "$tmp/run/model/model.safetensors")
 refused_out 'is there already.*--overwrite' run
@@ -104,6 +113,12 @@ mkdir "$tmp/mine"
 : >"$tmp/mine/precious"
 refused_out "is no run's folder" mine --overwrite
 [ -e "$tmp/mine/precious" ] || fail '--overwrite removed what is no run'
+refused_out 'run.init = ".*" is to be read from' run --overwrite \
+	--set run.init="$tmp/run"
+refused_out 'run.resume = ".*" is to be read from' run --overwrite \
+	--set run.resume="$tmp/run/latest"
+[ -e "$tmp/run/model/model.safetensors" ] ||
+	fail '--overwrite removed what the run begins from'
 : >"$tmp/file"
 refused_out "$tmp/file" file
 refused_out "$tmp/file" file/below

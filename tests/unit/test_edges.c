@@ -13,9 +13,9 @@ static void expect_bytes(const struct pfw_job *job, uint64_t bytes)
 	struct pfw_error err = { 0 };
 
 	CU_ASSERT_EQUAL(pfw_job_slot_bytes(job), bytes);
-	CU_ASSERT_EQUAL(pfw_job_fits(job, bytes, &err), 0);
+	CU_ASSERT_EQUAL(pfw_job_slots_fit(job, bytes, &err), 0);
 	if (bytes)
-		CU_ASSERT_EQUAL(pfw_job_fits(job, bytes - 1, &err), -ENOMEM);
+		CU_ASSERT_EQUAL(pfw_job_slots_fit(job, bytes - 1, &err), -ENOMEM);
 }
 
 static void slots_are_counted(void)
@@ -46,7 +46,7 @@ static void too_many_bytes_are_refused(void)
 			       .props.shared_slots = 1 };
 	struct pfw_error err = { 0 };
 
-	CU_ASSERT_EQUAL(pfw_job_fits(&job, 20ull << 20, &err), -ENOMEM);
+	CU_ASSERT_EQUAL(pfw_job_slots_fit(&job, 20ull << 20, &err), -ENOMEM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "want 35 MiB"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "20 MiB to give"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "gradient from rank 1 to rank 2"));
@@ -56,7 +56,7 @@ static void too_many_bytes_are_refused(void)
 	edges[1].n_slots = 1u << 31;
 	edges[1].slot_bytes = 1ull << 46;
 	CU_ASSERT_EQUAL(pfw_job_slot_bytes(&job), PFW_SIZE_MAX);
-	CU_ASSERT_EQUAL(pfw_job_fits(&job, 1ull << 40, &err), -ENOMEM);
+	CU_ASSERT_EQUAL(pfw_job_slots_fit(&job, 1ull << 40, &err), -ENOMEM);
 }
 
 /* Channels of two programs with the same ends are one edge, the widest. */
