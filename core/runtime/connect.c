@@ -18,6 +18,18 @@ uint64_t pfw_rank_deadline(const struct pfw_rank *rank)
 	return pfw_now() + (uint64_t)(rank->job->cfg->run.timeout * 1e9);
 }
 
+/* Where ranks wait for each other before the first message, a slow disk or a busy
+ * machine is no reason to give up; one that was stopped the launcher sees. */
+#define STARTING_S 30.0
+
+uint64_t pfw_rank_start_deadline(const struct pfw_rank *rank)
+{
+	double timeout = rank->job->cfg->run.timeout;
+
+	return pfw_now() + (uint64_t)((timeout < STARTING_S ? STARTING_S :
+							      timeout) * 1e9);
+}
+
 static struct pfw_channel_info info_of(const struct pfw_rank *rank,
 				       const struct pfw_edge *edge)
 {
@@ -65,8 +77,8 @@ static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
 		return 0;
 	pfw_status_text(rank->boot->status, rank->rank, "", text, sizeof(text));
 	return pfw_error_set(err, ETIMEDOUT,
-			     "not all channels were open within run.timeout: %s",
-			     text);
+			     "not all channels were open in time "
+			     "(run.timeout, at least 30 s): %s", text);
 }
 
 /* All that are not open yet, once around; *left of them still are not. */
@@ -110,7 +122,7 @@ static int open_channels(struct pfw_rank *rank, struct pfw_error *err)
 	const struct timespec pause = { .tv_nsec = 200000 };
 	unsigned char *open = calloc(rank->job->n_edges + 1, 1);
 	struct pfw_status *status = rank->boot->status;
-	uint64_t deadline = pfw_rank_deadline(rank);
+	uint64_t deadline = pfw_rank_start_deadline(rank);
 	uint32_t left = 0;
 	int rc;
 
@@ -218,7 +230,7 @@ static int compare_programs(struct pfw_rank *rank, struct pfw_error *err)
 					    sizeof(ours), err);
 	rc = rank->boot->ops->get(rank->boot, "program", &theirs,
 				  sizeof(theirs), &len,
-				  pfw_rank_deadline(rank), err);
+				  pfw_rank_start_deadline(rank), err);
 	if (!rc && (len != sizeof(theirs) || ours != theirs))
 		rc = pfw_error_set(err, EPROTO,
 				   "rank %u compiled another program than rank "

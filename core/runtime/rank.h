@@ -228,6 +228,8 @@ static inline uint64_t pfw_rank_common_time(const struct pfw_rank *rank,
 
 /** Until when a boot call may wait. */
 uint64_t pfw_rank_deadline(const struct pfw_rank *rank);
+/** The same before the first message, while others may still be loading. */
+uint64_t pfw_rank_start_deadline(const struct pfw_rank *rank);
 
 static inline uint32_t pfw_rank_last(const struct pfw_rank *rank)
 {

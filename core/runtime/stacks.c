@@ -63,7 +63,7 @@ static int get(struct pfw_rank *rank, const char *key, void *out, size_t size,
 {
 	size_t len;
 	int rc = rank->boot->ops->get(rank->boot, key, out, size, &len,
-				      pfw_rank_deadline(rank), err);
+				      pfw_rank_start_deadline(rank), err);
 
 	if (!rc && len != size)
 		rc = pfw_error_set(err, EPROTO, "boot value %s has %zu bytes, "
