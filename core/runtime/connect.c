@@ -77,8 +77,8 @@ static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
 		return 0;
 	pfw_status_text(rank->boot->status, rank->rank, "", text, sizeof(text));
 	return pfw_error_set(err, ETIMEDOUT,
-			     "not all channels were open in time "
-			     "(run.timeout, at least 30 s): %s", text);
+			     "not all channels were open within run.timeout: %s",
+			     text);
 }
 
 /* All that are not open yet, once around; *left of them still are not. */
@@ -122,7 +122,7 @@ static int open_channels(struct pfw_rank *rank, struct pfw_error *err)
 	const struct timespec pause = { .tv_nsec = 200000 };
 	unsigned char *open = calloc(rank->job->n_edges + 1, 1);
 	struct pfw_status *status = rank->boot->status;
-	uint64_t deadline = pfw_rank_start_deadline(rank);
+	uint64_t deadline = pfw_rank_deadline(rank);
 	uint32_t left = 0;
 	int rc;
 
