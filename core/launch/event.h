@@ -25,6 +25,10 @@
 #define PFW_CAUSE_WAIT 1u /**< it gave up a wait; others may know why */
 #define PFW_CAUSE_LEFT 2u /**< the other end of a channel went away */
 
+/** PFW_CAUSE_* of a rank that ends by @rc, a -errno.  -ECONNREFUSED is a peer
+ * that left while channels opened: its name was a listener's before. */
+uint32_t pfw_event_cause(int rc);
+
 struct pfw_event {
 	uint32_t type; /**< PFW_EVENT_* */
 	uint32_t rank;

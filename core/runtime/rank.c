@@ -109,9 +109,7 @@ static int tell_failure(struct pfw_rank *rank, int rc,
 	struct pfw_event event = {
 		.type = PFW_EVENT_FAIL,
 		.code = status_of(rank, rc),
-		.cause = rc == -EPIPE	   ? PFW_CAUSE_LEFT :
-			 rc == -ETIMEDOUT ? PFW_CAUSE_WAIT :
-					    PFW_CAUSE_OWN,
+		.cause = pfw_event_cause(rc),
 	};
 
 	/* Somebody else has told why. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "launch/event.h"
 #include "launch/hub.h"
 #include "launch/launcher.h"
 
@@ -271,6 +272,15 @@ static void who_gave_up_comes_before_who_saw_it(void)
 	munmap(s, sizeof(*s));
 }
 
+/* Else the first to find a dead rank's name closed would hide its death. */
+static void a_refused_call_is_no_cause(void)
+{
+	CU_ASSERT_EQUAL(pfw_event_cause(-EPIPE), PFW_CAUSE_LEFT);
+	CU_ASSERT_EQUAL(pfw_event_cause(-ECONNREFUSED), PFW_CAUSE_LEFT);
+	CU_ASSERT_EQUAL(pfw_event_cause(-ETIMEDOUT), PFW_CAUSE_WAIT);
+	CU_ASSERT_EQUAL(pfw_event_cause(-ENOSPC), PFW_CAUSE_OWN);
+}
+
 static int says_who_it_is(void *context, struct pfw_boot *boot)
 {
 	struct scene *s = context;
@@ -525,6 +535,7 @@ static const struct unit_test tests[] = {
 	{ "a stopped rank is named", a_stopped_rank_is_named },
 	{ "all stopped: the launcher sees it", all_stopped_ranks_are_ended },
 	{ "a failure is told in its own words", a_failure_is_told },
+	{ "a refused call is no cause", a_refused_call_is_no_cause },
 	{ "who gave up comes before who saw it go",
 	  who_gave_up_comes_before_who_saw_it },
 	{ "no rank outlives the launcher", no_rank_outlives_the_launcher },
