@@ -344,6 +344,8 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
 		broken("ncclCommGetAsyncError after ncclCommAbort");
 	if (!c->failed && c->fd >= 0 && !c->pending)
 		c->failed = enter("async");
+	if (!c->failed && c->fd >= 0 && !c->pending)
+		c->failed = enter(c->rank ? "async1" : "async0");
 	*state = c->failed;
 	if (c->failed) {
 		snprintf(c->last, sizeof(c->last), "told to fail by itself");

@@ -21,7 +21,8 @@
 #include <nccl.h>
 
 /** The @p nth call (from 1) from now on of this name, "ncclSend", fails; the name
- *  "async" is for a failure that a communicator finds by itself. */
+ *  "async" is for a failure that a communicator finds by itself, "async0" and
+ *  "async1" for one of its end of that rank. */
 void fake_nccl_fail(const char *call, unsigned nth, ncclResult_t result);
 /** Communicators and blocks of memory that were made and not freed. */
 unsigned fake_nccl_alive(void);

@@ -130,23 +130,30 @@ void nccl_channel_turn(struct nccl_channel *c)
 		shutdown(c->stream.socket, SHUT_WR);
 }
 
-/* 1: what was launched is done, or what comes next on the queue waits for it;
- * 0: not yet. */
-static int is_done(struct nccl_channel *c, struct nccl_op *op, bool tie)
+/* What was launched is done, or what comes next on the queue waits for it.  An
+ * abort lets the event happen too: so nothing counts that was not known before the
+ * communicator failed, and NCCL is asked, once an operation, whether it has. */
+static bool is_done(struct nccl_channel *c, struct nccl_op *op, bool tie)
 {
 	cudaError_t e;
 
 	if (op->state != NCCL_OP_LAUNCHED)
-		return op->state == NCCL_OP_IDLE;
+		return op->state != NCCL_OP_QUEUED;
+	if (c->comm->failed.code)
+		return false;
 	if (c->bound && !tie)
-		return 1;
+		return true;
 	e = c->bound ? cudaStreamWaitEvent(c->queue, op->done, 0) :
 		       cudaEventQuery(op->done);
 	if (e == cudaErrorNotReady)
-		return 0;
+		return false;
 	if (e)
 		nccl_comm_fail(c->comm, EIO, cudaGetErrorString(e));
-	return !e;
+	if (!nccl_comm_is_well(c->comm))
+		return false;
+	if (!c->bound)
+		op->state = NCCL_OP_DONE;
+	return true;
 }
 
 int nccl_channel_acquire(struct nccl_channel *c, uint32_t slot,
@@ -279,7 +286,7 @@ static bool is_there(struct nccl_channel *c)
 	if (!c->stream.in.count || !c->posted.count)
 		return false;
 	slot = c->posted.list[c->posted.head];
-	return is_done(c, &c->ops[slot], false) == 1;
+	return is_done(c, &c->ops[slot], false);
 }
 
 int nccl_channel_recv(struct nccl_channel *c, uint32_t *slot, uint64_t *bytes,

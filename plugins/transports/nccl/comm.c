@@ -39,7 +39,6 @@ void nccl_comm_close(struct nccl_comm *c)
 
 void nccl_comm_fail(struct nccl_comm *c, int code, const char *what)
 {
-	
 	if (c->failed.code)
 		return;
 	pfw_error_set(&c->failed, code,
@@ -186,8 +185,9 @@ void nccl_comm_turn(struct nccl_comm *c)
 	}
 }
 
-void nccl_comm_watch(struct nccl_comm *c)
+bool nccl_comm_is_well(struct nccl_comm *c)
 {
 	if (c->comm && c->ready)
 		has_settled(c, "communication");
+	return !c->failed.code;
 }

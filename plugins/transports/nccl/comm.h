@@ -33,7 +33,8 @@ struct nccl_op {
 
 #define NCCL_OP_IDLE 0u
 #define NCCL_OP_QUEUED 1u   /**< not yet with NCCL, or being launched */
-#define NCCL_OP_LAUNCHED 2u /**< `done` will happen */
+#define NCCL_OP_LAUNCHED 2u /**< `done` will happen, also by an abort */
+#define NCCL_OP_DONE 3u     /**< it happened while the communicator was well */
 
 struct nccl_comm {
 	const struct nccl_library *lib;
@@ -66,9 +67,10 @@ int nccl_comm_make(struct nccl_comm *c, uint32_t rank, uint32_t ctas,
 void nccl_comm_add(struct nccl_comm *c, struct nccl_op *op);
 /** Launches what it can. */
 void nccl_comm_turn(struct nccl_comm *c);
-/** Has it failed by itself? */
-void nccl_comm_watch(struct nccl_comm *c);
-/** Gives it up: whatever runs on its stream ends. */
+/** Asks NCCL whether it has failed by itself, which is noted. */
+bool nccl_comm_is_well(struct nccl_comm *c);
+/** Gives it up: whatever runs on its stream ends, and what ended only now is not
+ *  NCCL_OP_DONE. */
 void nccl_comm_fail(struct nccl_comm *c, int code, const char *what);
 /** 0, or the code and the sentence of its failure. */
 int nccl_comm_error(const struct nccl_comm *c, struct pfw_error *err);

@@ -109,8 +109,7 @@ static long look_after(struct transport *t)
 
 	for (struct nccl_comm *c = t->comms; c; c = c->next) {
 		nccl_comm_turn(c);
-		nccl_comm_watch(c);
-		if (c->first && !c->failed.code)
+		if (nccl_comm_is_well(c) && c->first)
 			next = LOOK_NS;
 	}
 	return next;
