@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/rank.h"
 #include "settings/config.h"
 
 int pfw_rig_device_open(struct pfw_registry *reg, const char *name,
@@ -134,6 +135,30 @@ static void fill_weights(struct pfw_rig *r)
 	}
 }
 
+/* Matrices as the device's products want them, which is not the weights'. */
+static void pack_weights(struct pfw_rig *r)
+{
+	const struct pfw_kernels *k = r->on->device.kernels;
+	void *queue = r->on->queue;
+
+	for (uint32_t i = 0; k->pack_bytes && i < r->model->n_uses; i++) {
+		uint32_t param = r->model->uses[i].param, cols;
+		uint32_t rows = pfw_param_matrix(r->model->uses[i].info,
+						 &cols);
+
+		for (uint32_t kind = PFW_GEMM_NT;
+		     rows && kind <= PFW_GEMM_NN; kind++) {
+			size_t bytes = k->pack_bytes(queue, kind, rows, cols);
+
+			if (!bytes)
+				continue;
+			r->packed[2 * i + kind] = make(bytes);
+			k->pack(queue, kind, rows, cols, r->weights[param],
+				r->packed[2 * i + kind]);
+		}
+	}
+}
+
 int pfw_rig_open(struct pfw_rig *r, const struct pfw_loaded *stage,
 		 const struct pfw_values *values, const struct pfw_rig_device *on,
 		 const struct pfw_rig_setup *setup, struct pfw_error *err)
@@ -152,11 +177,13 @@ int pfw_rig_open(struct pfw_rig *r, const struct pfw_loaded *stage,
 	r->weights = calloc(r->model->n_params + 1, sizeof(*r->weights));
 	r->table = calloc(r->model->n_uses + 1, sizeof(*r->table));
 	r->grads = calloc(r->model->n_uses + 1, sizeof(*r->grads));
-	if (!r->weights || !r->table || !r->grads) {
+	r->packed = calloc(2 * r->model->n_uses + 1, sizeof(*r->packed));
+	if (!r->weights || !r->table || !r->grads || !r->packed) {
 		pfw_rig_close(r);
 		return pfw_error_set(err, ENOMEM, "no memory for weights");
 	}
 	fill_weights(r);
+	pack_weights(r);
 	return 0;
 }
 
@@ -164,6 +191,7 @@ void pfw_rig_close(struct pfw_rig *r)
 {
 	drop_all(r, r->weights, r->model->n_params, "a parameter");
 	drop_all(r, r->grads, r->model->n_uses, "a gradient of a parameter");
+	drop_all(r, r->packed, 2 * r->model->n_uses, "a packed parameter");
 	free(r->table);
 	pfw_model_close(r->model);
 }
@@ -214,6 +242,7 @@ static struct pfw_call make_call(struct pfw_rig *r, uint32_t stage,
 		.n_layers = s->n_layers, .shape = r->model->shape,
 		.binding = ++r->binding,
 		.weights = r->table + s->first_use,
+		.packed = r->packed + 2 * s->first_use,
 		.grads = r->grads + s->first_use,
 		.saved = slots[stage].saved, .output = slots[stage].output,
 		.grad_output = slots[stage].grad_output,

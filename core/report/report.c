@@ -15,7 +15,7 @@ static int open_program(struct pfw_report *r, struct pfw_error *err)
 	struct pfw_call_shape call = {
 		.size = sizeof(call),
 		.batch = cfg->pipeline.microbatch_size,
-		.act_dtype = PFW_F32,
+		.act_dtype = cfg->dtype,
 	};
 	int rc = pfw_config_plan(cfg, NULL, &r->plan, err);
 

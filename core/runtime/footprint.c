@@ -27,9 +27,9 @@ static uint64_t anonymous_bytes(void)
 static void ask_packed(const struct pfw_job *job, const struct pfw_kernels *k,
 		       struct pfw_footprint *f)
 {
-	for (uint32_t i = 0; k->pack_bytes && i < job->model->n_params; i++) {
-		uint32_t cols, rows = pfw_param_matrix(
-			&job->model->params[i].info, &cols);
+	for (uint32_t i = 0; k->pack_bytes && i < job->model->n_uses; i++) {
+		const struct pfw_param_use *use = &job->model->uses[i];
+		uint32_t cols, rows = pfw_param_matrix(use->info, &cols);
 
 		for (uint32_t kind = PFW_GEMM_NT;
 		     rows && kind <= PFW_GEMM_NN; kind++)
@@ -64,7 +64,7 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 {
 	struct pfw_footprint f = { .process = anonymous_bytes() };
 
-	f.packed = calloc(job->model->n_params + 1, sizeof(*f.packed));
+	f.packed = calloc(job->model->n_uses + 1, sizeof(*f.packed));
 	if (!f.packed)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	ask_device(job, threads, &f);
@@ -105,14 +105,9 @@ void pfw_footprint_memory(const struct pfw_footprint *f,
 	struct pfw_rank_memory m;
 
 	pfw_job_memory(job, rank, &m);
-	for (uint32_t i = 0; i < model->n_params; i++)
-		for (uint32_t u = 0; f->packed[i] && u < model->n_uses; u++)
-			if (model->uses[u].param == i &&
-			    program->rank_of[model->uses[u].stage] == rank) {
-				m.weights = pfw_size_add(m.weights,
-							 f->packed[i]);
-				break;
-			}
+	for (uint32_t u = 0; u < model->n_uses; u++)
+		if (program->rank_of[model->uses[u].stage] == rank)
+			m.weights = pfw_size_add(m.weights, f->packed[u]);
 	m.work = pfw_size_add(m.work, f->device);
 	m.work = pfw_size_add(m.work, loader_bytes(job, rank));
 	if (rank % job->cfg->pipeline.ranks_per_process == 0)

@@ -12,7 +12,7 @@ struct pfw_footprint {
 	uint64_t process; /**< what each process begins with: a copy of what the
 			       launcher, this process, has by now */
 	uint64_t device;  /**< of each rank, in host memory */
-	uint64_t *packed; /**< [params] of a weight, as the device packs it */
+	uint64_t *packed; /**< [uses] of a weight, as the device packs it */
 };
 
 /** Asks the device for ranks of @p threads threads; one that cannot be opened

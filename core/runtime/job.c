@@ -30,7 +30,7 @@ static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
 	struct pfw_call_shape shape = {
 		.size = sizeof(shape),
 		.batch = generate ? 1 : cfg->pipeline.microbatch_size,
-		.act_dtype = PFW_F32,
+		.act_dtype = cfg->dtype,
 		.split = !generate && job->programs[PFW_PROGRAM_TRAIN].program &&
 			 job->programs[PFW_PROGRAM_TRAIN].program->splits,
 	};

@@ -70,6 +70,14 @@ static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 						  &rank->queue, err);
 	if (rc)
 		return rc;
+	if (rank->device.props.act_dtype != info.dtype)
+		return pfw_error_set(err, ENOTSUP,
+				     "device \"%s\" keeps activations in %s "
+				     "where device.dtype is \"%s\": set it to "
+				     "what the device can do",
+				     choice->plugin->info.name,
+				     pfw_dtype_name(rank->device.props.act_dtype),
+				     pfw_dtype_name(info.dtype));
 	rank->device.kernels = rank->device_ops->kernels(rank->device_object);
 	return 0;
 }
@@ -105,8 +113,6 @@ static int open_param(struct pfw_rank *rank, uint32_t param,
 			rc = pfw_rank_alloc(rank, n * sizeof(float),
 					    (void **)&p->moment2, err);
 	}
-	if (!rc)
-		rc = pfw_rank_open_packed(rank, p, err);
 	rank->n_params += !rc;
 	return rc;
 }
@@ -132,7 +138,7 @@ static int open_use(struct pfw_rank *rank, uint32_t use, struct pfw_error *err)
 	if (!p->grad)
 		p->grad = u->grad;
 	rank->n_uses++;
-	return 0;
+	return pfw_rank_open_packed(rank, model->uses[use].info, p, err);
 }
 
 static int open_chunk_tables(struct pfw_rank *rank,

@@ -138,10 +138,11 @@ int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
 /** Initial weights, or those of job->init, or all that job->resume holds. */
 int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
 /* pack.c */
-/** Rows and columns of a matrix that is B of products; 0: it is none. */
-uint32_t pfw_param_matrix(const struct pfw_param *p, uint32_t *cols);
-int pfw_rank_open_packed(struct pfw_rank *rank, struct pfw_rank_param *param,
-			 struct pfw_error *err);
+/** Rows and columns of what a layer uses as B of products; 0: it does not. */
+uint32_t pfw_param_matrix(const struct pfw_param *use, uint32_t *cols);
+/** Room for the forms that this use of the parameter wants. */
+int pfw_rank_open_packed(struct pfw_rank *rank, const struct pfw_param *use,
+			 struct pfw_rank_param *param, struct pfw_error *err);
 /** After every change of the weights. */
 void pfw_rank_pack(struct pfw_rank *rank);
 

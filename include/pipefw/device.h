@@ -8,10 +8,11 @@
  * is opened.  All pointers are in the device's memory unless said otherwise and
  * aligned to PFW_ALIGN.
  *
- * Numbers: `act` is the element type of activations and of their gradients
- * (props.act_dtype); weights come in act for GEMMs and embeddings unless the
- * device packs them, and in fp32 for everything else; parameters' gradients,
- * statistics and optimizer state are fp32.
+ * Numbers: `act` is the element type of activations and of their gradients: that
+ * of the policy the device is opened for (props.act_dtype says it again), so
+ * that sizes of buffers and messages are known before any device.  Weights come
+ * in act for GEMMs unless the device packs them, and in fp32 for everything
+ * else; parameters' gradients, statistics and optimizer state are fp32.
  *
  * The order of every sum depends on the shape alone: not on threads, cache, p,
  * schedule or transport.
@@ -160,7 +161,7 @@ struct pfw_kernels {
 struct pfw_device_props {
 	size_t size;
 	uint32_t memory;    /**< one PFW_MEM_* bit */
-	uint32_t act_dtype; /**< PFW_F32 or PFW_BF16 */
+	uint32_t act_dtype; /**< the policy that it was opened for */
 	uint32_t graphs;    /**< 1: calls may be recorded and replayed */
 	uint32_t reserved;
 	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS

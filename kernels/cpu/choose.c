@@ -54,10 +54,10 @@ static const struct {
 	int (*supported)(void);
 	int prefer_own;
 } isas[] = {
-	{ "generic", &cpu_generic_isa, &cpu_generic_isa.bf16, always, 0 },
+	{ "generic", &cpu_generic_isa, &cpu_generic_bf16_kernels, always, 0 },
 #ifdef __x86_64__
-	{ "avx2", &cpu_avx2_isa, &cpu_avx2_isa.bf16, has_avx2, 0 },
-	{ "avx512", &cpu_avx512_isa, &cpu_avx512_isa.bf16, has_avx512, 1 },
+	{ "avx2", &cpu_avx2_isa, &cpu_avx2_bf16_kernels, has_avx2, 0 },
+	{ "avx512", &cpu_avx512_isa, &cpu_avx512_bf16_kernels, has_avx512, 1 },
 #endif
 #ifdef HAVE_AMX
 	{ "amx", NULL, &cpu_amx_kernels, has_amx, 1 },

@@ -8,17 +8,20 @@
 
 #include "pool.h"
 
-/** The kernels of one instruction set, by policy and by who multiplies. */
+/** The fp32 kernels of one instruction set, by who multiplies. */
 struct cpu_isa {
 	struct pfw_kernels own;
 	struct pfw_kernels blas; /**< all zero without OpenBLAS */
-	struct pfw_kernels bf16; /**< own products of values rounded to bf16 */
 };
 
+/** The same for each policy: activations in fp32, and in bf16. */
 extern const struct cpu_isa cpu_generic_isa;
+extern const struct pfw_kernels cpu_generic_bf16_kernels;
 #ifdef __x86_64__
 extern const struct cpu_isa cpu_avx2_isa;
+extern const struct pfw_kernels cpu_avx2_bf16_kernels;
 extern const struct cpu_isa cpu_avx512_isa;
+extern const struct pfw_kernels cpu_avx512_bf16_kernels;
 #endif
 #ifdef HAVE_AMX
 extern const struct pfw_kernels cpu_amx_kernels;

@@ -33,7 +33,7 @@ static int device_open(const struct pfw_values *opt,
 	dev->spin_ns = info->spin_ns;
 	p.memory = PFW_MEM_HOST;
 	p.queue_bytes = cpu_pool_bytes(dev->threads);
-	p.act_dtype = PFW_F32;
+	p.act_dtype = info->dtype;
 	*props = p;
 	*device = dev;
 	return 0;

@@ -26,10 +26,11 @@ static inline size_t blocks(size_t n)
 	return (n + BLOCK - 1) / BLOCK;
 }
 
-/** An fp32 matrix whose @p rows are @p ld apart, to be packed: rows are what
- *  becomes rows of A or columns of B where k runs along them, else k. */
+/** A matrix whose rows are @p ld apart, to be packed: rows are what becomes
+ *  rows of A or columns of B where k runs along them, else k. */
 struct amx_source {
-	const float *x;
+	const bf16 *x;
+	const float *weight; /**< instead of x, if not NULL */
 	size_t ld;
 	size_t n;        /**< rows of A, or columns of B */
 	size_t k;
@@ -56,7 +57,7 @@ struct amx_place {
 void amx_finish(const struct pfw_gemm *g, const struct amx_place *at,
 		uint32_t steps, const float *sums);
 
-/** Sequences too long for the scratch go the AVX-512 way, in fp32. */
+/** Sequences too long for the scratch go the AVX-512 way. */
 void amx_attention_forward(void *queue, const struct pfw_attention *a);
 void amx_attention_backward(void *queue, const struct pfw_attention *a);
 void amx_gemm(void *queue, const struct pfw_gemm *g);

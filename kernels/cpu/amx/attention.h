@@ -17,7 +17,7 @@
 
 /** Rows of a head (queries, keys or values) as an operand: @p along, they run
  *  along k and each is a row of A or a column of B; else k counts them. */
-INLINE struct amx_source head_rows(const struct head *h, const float *x,
+INLINE struct amx_source head_rows(const struct head *h, const bf16 *x,
 				   size_t ld, size_t first, size_t n, int along)
 {
 	return (struct amx_source){
@@ -51,7 +51,7 @@ INLINE vf hide(vf x, float hidden, int half, size_t key)
 
 /** dst[row][i] = @p turned[i][row] for the rows that are there, @p turned
  *  in blocks [BLOCK][BLOCK] of @p size. */
-INLINE void store_turned(float *dst, size_t ld, const float *turned,
+INLINE void store_turned(bf16 *dst, size_t ld, const float *turned,
 			 size_t rows, size_t size)
 {
 	__m512i r[16];
@@ -65,7 +65,7 @@ INLINE void store_turned(float *dst, size_t ld, const float *turned,
 					turned + (i + j) * BLOCK + half);
 			tiles_turn(r);
 			for (size_t j = 0; j < 16 && half + j < rows; j++)
-				vf_store_n(dst + (half + j) * ld + i, (vf)r[j],
+				vh_store_n(dst + (half + j) * ld + i, (vf)r[j],
 					   n);
 		}
 }

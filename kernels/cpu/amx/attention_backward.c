@@ -154,7 +154,7 @@ static void query_gradients(const struct job *j)
 	}
 }
 
-static float dot(const float *a, const float *b, size_t size)
+static float dot(const bf16 *a, const bf16 *b, size_t size)
 {
 	vf sum = vf_set(0.0f);
 
@@ -209,7 +209,7 @@ static void query_chunk(struct job *j)
 }
 
 /* Sums in blocks to rows of a gradient. */
-static void store_rows(const struct job *j, float *dst, const float *sums)
+static void store_rows(const struct job *j, bf16 *dst, const float *sums)
 {
 	const struct head *h = j->h;
 
@@ -219,7 +219,7 @@ static void store_rows(const struct job *j, float *dst, const float *sums)
 				(row / BLOCK * j->ht + i / BLOCK) * SQUARE +
 				row % BLOCK * BLOCK + i % BLOCK;
 
-			vf_store_n(dst + i, vf_load(from),
+			vh_store_n(dst + i, vf_load(from),
 				   h->size - i < VW ? h->size - i : VW);
 		}
 }

@@ -60,7 +60,7 @@ static struct amx_source source_a(const struct part *p, size_t row, size_t n)
 	const size_t ld = across ? g->m : g->k;
 
 	return (struct amx_source){
-		.x = (const float *)g->a + (across ? p->k0 * ld + row
+		.x = (const bf16 *)g->a + (across ? p->k0 * ld + row
 						   : row * ld + p->k0),
 		.ld = ld, .n = n, .k = p->k, .k_contiguous = !across,
 	};
@@ -73,7 +73,7 @@ static struct amx_source source_b(const struct part *p, size_t col, size_t n)
 	const size_t ld = along ? g->k : g->n;
 
 	return (struct amx_source){
-		.x = (const float *)g->b + (along ? col * ld + p->k0
+		.x = (const bf16 *)g->b + (along ? col * ld + p->k0
 						  : p->k0 * ld + col),
 		.ld = ld, .n = n, .k = p->k, .k_contiguous = along,
 	};
@@ -206,7 +206,7 @@ static void one_block(const struct part *whole, size_t row, size_t col,
 }
 
 /* A long k whose parts cannot meet in C, because the epilogue needs C as it
- * was. */
+ * was, or because it is bf16. */
 static void block_by_block(const void *context, size_t first, size_t end,
 			   float *scratch)
 {
@@ -228,8 +228,9 @@ static void run(struct part *p)
 
 	if ((g->epilogue & PFW_EPI_RESIDUAL) && g->residual == g->c)
 		uses_c |= PFW_EPI_RESIDUAL;
-	if (g->k > K_PART && uses_c &&
-	    ((g->epilogue & bent) || (uses_c & (uses_c - 1)))) {
+	if (g->k > K_PART &&
+	    (g->c_dtype != PFW_F32 ||
+	     (uses_c && ((g->epilogue & bent) || (uses_c & (uses_c - 1)))))) {
 		cpu_each(p->queue, blocks(g->m) * blocks(g->n), 1,
 			 block_by_block, p);
 		return;
@@ -268,7 +269,7 @@ void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
 	      const float *weight, void *packed)
 {
 	const int along = kind == PFW_GEMM_NT;
-	struct amx_source s = { .x = weight, .ld = cols,
+	struct amx_source s = { .weight = weight, .ld = cols,
 				.n = along ? rows : cols,
 				.k = along ? cols : rows,
 				.k_contiguous = along };

@@ -1,5 +1,5 @@
 /*
- * From fp32 rows to bf16 tiles.
+ * From rows to tiles.
  *
  * Where k runs along the rows of the source, a row of A is a row of the
  * source, and a tile of B the same turned about its diagonal in units of pairs;
@@ -14,25 +14,31 @@ INLINE __mmask16 lanes(size_t n)
 	return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
 }
 
-/* 32 elements as bf16, those from @p n on are 0. */
-INLINE __m512i load(const float *x, size_t n)
+/* 32 elements from @p at on, those from @p n on are 0. */
+INLINE __m512i load(const struct amx_source *s, size_t at, size_t n,
+		    const int wide)
 {
-	__m512 low = _mm512_maskz_loadu_ps(lanes(n), x);
-	__m512 high = _mm512_maskz_loadu_ps(lanes(n > 16 ? n - 16 : 0), x + 16);
+	__m512 low, high;
 
+	if (!wide)
+		return _mm512_maskz_loadu_epi16(
+			n >= 32 ? 0xffffffff : (1u << n) - 1, s->x + at);
+	low = _mm512_maskz_loadu_ps(lanes(n), s->weight + at);
+	high = _mm512_maskz_loadu_ps(lanes(n > 16 ? n - 16 : 0),
+				     s->weight + at + 16);
 	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 /* Rows @p row of a source along k into one tile. */
 INLINE void tile_along(bf16 *dst, const struct amx_source *s, size_t row,
-		       size_t k, const int turned)
+		       size_t k, const int turned, const int wide)
 {
 	__m512i r[16];
 
 	for (size_t i = 0; i < 16; i++)
-		r[i] = row + i < s->n
-			       ? load(s->x + (row + i) * s->ld + k, s->k - k)
-			       : _mm512_setzero_si512();
+		r[i] = row + i < s->n ? load(s, (row + i) * s->ld + k,
+					     s->k - k, wide)
+				      : _mm512_setzero_si512();
 	if (turned)
 		tiles_turn(r);
 	for (int i = 0; i < 16; i++)
@@ -53,19 +59,18 @@ INLINE void pairs(__m512i even, __m512i odd, __m512i *low, __m512i *high)
 
 /* A step (two tiles) from a source across k. */
 INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
-			size_t k, const int turned)
+			size_t k, const int turned, const int wide)
 {
 	__m512i low[16], high[16];
 
 	for (size_t i = 0; i < 16; i++) {
 		size_t at = k + 2 * i;
-		const float *x = s->x + at * s->ld + n;
 		__m512i even = _mm512_setzero_si512(), odd = even;
 
 		if (at < s->k)
-			even = load(x, s->n - n);
+			even = load(s, at * s->ld + n, s->n - n, wide);
 		if (at + 1 < s->k)
-			odd = load(x + s->ld, s->n - n);
+			odd = load(s, (at + 1) * s->ld + n, s->n - n, wide);
 		pairs(even, odd, &low[i], &high[i]);
 	}
 	if (turned) {
@@ -78,27 +83,32 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 	}
 }
 
-INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along)
+INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along,
+		 const int wide)
 {
 	for (size_t n = 0; n < s->n; n += BLOCK)
 		for (size_t k = 0; k < s->k; k += BLOCK, dst += STEP) {
 			if (!s->k_contiguous) {
-				step_across(dst, s, n, k, !turned_along);
+				step_across(dst, s, n, k, !turned_along, wide);
 				continue;
 			}
-			tile_along(dst, s, n, k, turned_along);
-			tile_along(dst + TILE, s, n + 16, k, turned_along);
+			tile_along(dst, s, n, k, turned_along, wide);
+			tile_along(dst + TILE, s, n + 16, k, turned_along,
+				   wide);
 		}
 }
 
 void amx_pack_a(bf16 *dst, const struct amx_source *s)
 {
-	pack(dst, s, 0);
+	pack(dst, s, 0, 0);
 }
 
 void amx_pack_b(bf16 *dst, const struct amx_source *s)
 {
-	pack(dst, s, 1);
+	if (s->weight)
+		pack(dst, s, 1, 1);
+	else
+		pack(dst, s, 1, 0);
 }
 
 struct packing {
@@ -115,7 +125,10 @@ static void pack_some(const void *context, size_t first, size_t end,
 	const size_t left = s.n - first * BLOCK, n = (end - first) * BLOCK;
 
 	(void)scratch;
-	s.x += first * BLOCK * (s.k_contiguous ? s.ld : 1);
+	if (s.weight)
+		s.weight += first * BLOCK * (s.k_contiguous ? s.ld : 1);
+	else
+		s.x += first * BLOCK * (s.k_contiguous ? s.ld : 1);
 	s.n = left < n ? left : n;
 	p->how(p->dst + first * blocks(s.k) * STEP, &s);
 }

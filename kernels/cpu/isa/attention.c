@@ -6,6 +6,9 @@ struct work {
 	float scores[K_BLOCK * Q_BLOCK];   /* [key][query] */
 	float out[Q_BLOCK * HEAD_MAX];     /* [query][size] */
 	float max[Q_BLOCK], sum[Q_BLOCK], shrink[Q_BLOCK];
+	/* Copies in fp32, where they are something else: */
+	float wide_q[Q_BLOCK * HEAD_MAX];
+	float wide_k[K_BLOCK * HEAD_MAX], wide_v[K_BLOCK * HEAD_MAX];
 };
 
 /* Turns scores of @p keys keys into exp(score - max) and brings the running
@@ -56,21 +59,25 @@ static void shrink_out(struct work *w, size_t rows, size_t size)
 static void key_block(const struct head *h, struct work *w, size_t q0,
 		      size_t rows, size_t k0, size_t keys)
 {
+	const struct wide k = widen(w->wide_k, h->k + k0 * h->ld, h->ld, keys,
+				    h->size);
+	const struct wide v = widen(w->wide_v, h->v + k0 * h->ld, h->ld, keys,
+				    h->size);
 	struct cpu_tile scores = {
-		.a = h->k + k0 * h->ld, .a_row = h->ld, .a_k = 1,
+		.a = k.x, .a_row = k.ld, .a_k = 1,
 		.b = w->q, .ldb = Q_BLOCK, .c = w->scores, .ldc = Q_BLOCK,
 		.m = keys, .n = Q_BLOCK, .k = h->size,
 	};
 	struct cpu_tile out = {
 		.a = w->scores, .a_row = 1, .a_k = Q_BLOCK,
-		.b = h->v + k0 * h->ld, .ldb = h->ld,
+		.b = v.x, .ldb = v.ld,
 		.c = w->out, .ldc = h->size,
 		.m = rows, .n = h->size, .k = keys, .accumulate = k0 != 0,
 	};
 
 	ISA(tile_multiply)(&scores);
-	for (int v = 0; v < Q_VECTORS; v++)
-		softmax_vector(w, v, keys, (ptrdiff_t)k0 - (ptrdiff_t)q0);
+	for (int i = 0; i < Q_VECTORS; i++)
+		softmax_vector(w, i, keys, (ptrdiff_t)k0 - (ptrdiff_t)q0);
 	if (k0)
 		shrink_out(w, rows, h->size);
 	ISA(tile_multiply)(&out);
@@ -79,10 +86,11 @@ static void key_block(const struct head *h, struct work *w, size_t q0,
 static void query_block(const struct head *h, struct work *w, size_t q0,
 			size_t rows)
 {
+	const struct wide q = widen(w->wide_q, h->q + q0 * h->ld, h->ld, rows,
+				    h->size);
 	size_t end = q0 + rows;
 
-	ISA(tile_transpose)(w->q, Q_BLOCK, h->q + q0 * h->ld, h->ld, rows,
-			    h->size, h->scale);
+	ISA(tile_transpose)(w->q, Q_BLOCK, q.x, q.ld, rows, h->size, h->scale);
 	for (int i = 0; i < Q_BLOCK; i++) {
 		w->max[i] = -INFINITY;
 		w->sum[i] = 0.0f;
@@ -91,7 +99,7 @@ static void query_block(const struct head *h, struct work *w, size_t q0,
 		key_block(h, w, q0, rows, k0,
 			  end - k0 < K_BLOCK ? end - k0 : K_BLOCK);
 	for (size_t r = 0; r < rows; r++) {
-		float *to = h->out + (q0 + r) * h->out_ld;
+		act *to = h->out + (q0 + r) * h->out_ld;
 		const float *from = w->out + r * h->size;
 		float inverse = 1.0f / w->sum[r];
 

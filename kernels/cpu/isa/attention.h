@@ -23,11 +23,42 @@
 struct head {
 	size_t seq, size, ld, out_ld;
 	float scale;
-	const float *q, *k, *v;
-	float *out, *stats;
-	const float *grad_out;
-	float *grad_q, *grad_k, *grad_v;
+	const act *q, *k, *v;
+	act *out;
+	float *stats;
+	const act *grad_out;
+	act *grad_q, *grad_k, *grad_v;
 };
+
+/** Rows in fp32: where they are, or a copy. */
+struct wide {
+	const float *x;
+	size_t ld;
+};
+
+/** @p room: [rows][size], for a copy. */
+INLINE struct wide widen(float *room, const act *x, size_t ld, size_t rows,
+			 size_t size)
+{
+#ifdef CPU_BF16
+	for (size_t r = 0; r < rows; r++) {
+		const act *from = x + r * ld;
+		float *to = room + r * size;
+
+		for (size_t i = 0; i < size; i += VW) {
+			size_t left = size - i;
+
+			STORE(to, LOAD(from));
+		}
+	}
+	return (struct wide){ room, size };
+#else
+	(void)room;
+	(void)rows;
+	(void)size;
+	return (struct wide){ x, ld };
+#endif
+}
 
 INLINE struct head head_at(const struct pfw_attention *a, size_t batch,
 			   size_t h)
@@ -38,16 +69,16 @@ INLINE struct head head_at(const struct pfw_attention *a, size_t batch,
 	struct head r = {
 		.seq = a->seq, .size = a->head_size, .ld = 3 * c, .out_ld = c,
 		.scale = 1.0f / sqrtf((float)a->head_size),
-		.q = (const float *)a->qkv + qkv,
-		.out = (float *)a->out + at,
+		.q = (const act *)a->qkv + qkv,
+		.out = (act *)a->out + at,
 		.stats = a->stats + (batch * a->heads + h) * a->seq,
 	};
 
 	r.k = r.q + c;
 	r.v = r.k + c;
 	if (a->grad_qkv) {
-		r.grad_out = (const float *)a->grad_out + at;
-		r.grad_q = (float *)a->grad_qkv + qkv;
+		r.grad_out = (const act *)a->grad_out + at;
+		r.grad_q = (act *)a->grad_qkv + qkv;
 		r.grad_k = r.grad_q + c;
 		r.grad_v = r.grad_k + c;
 	}

@@ -4,6 +4,7 @@
  *
  * For each block of queries the keys' and values' gradients grow in memory, in
  * the order of the blocks; the block in which a key first appears overwrites.
+ * bf16 is no place for them to grow: there they are copied when done.
  */
 #include "isa/attention.h"
 
@@ -14,6 +15,22 @@ struct work {
 	float dscores[K_BLOCK * Q_BLOCK];
 	float dq[Q_BLOCK * HEAD_MAX];    /* [query][size] */
 	float stats[Q_BLOCK], dots[Q_BLOCK];
+	/* Copies in fp32, where they are something else: */
+	float wide_q[Q_BLOCK * HEAD_MAX], wide_dout[Q_BLOCK * HEAD_MAX];
+	float wide_k[K_BLOCK * HEAD_MAX], wide_v[K_BLOCK * HEAD_MAX];
+	float sums[]; /* of keys' and values' gradients, likewise */
+};
+
+/* Keys [first, end), whose gradients grow row by row. */
+struct chunk {
+	size_t first, end, ld;
+	float *dk, *dv; /* of the first */
+};
+
+/* A block of queries. */
+struct queries {
+	size_t first, rows;
+	struct wide q, dout;
 };
 
 /* From scores and dP to P and dS = P (dP - dots) scale. */
@@ -51,11 +68,11 @@ static void tile_times(const struct head *h, float *c, size_t ldc,
 }
 
 /* tile[key][query] = rows of x times the transposed block y. */
-static void score_tile(const struct head *h, float *tile, const float *x,
+static void score_tile(const struct head *h, float *tile, const struct wide *x,
 		       const float *y, size_t keys)
 {
 	struct cpu_tile t = {
-		.a = x, .a_row = h->ld, .a_k = 1, .b = y, .ldb = Q_BLOCK,
+		.a = x->x, .a_row = x->ld, .a_k = 1, .b = y, .ldb = Q_BLOCK,
 		.c = tile, .ldc = Q_BLOCK, .m = keys, .n = Q_BLOCK,
 		.k = h->size,
 	};
@@ -63,40 +80,46 @@ static void score_tile(const struct head *h, float *tile, const float *x,
 	ISA(tile_multiply)(&t);
 }
 
-/* Adds to the gradients of keys [k0, k0 + keys), of which those from @p fresh
- * on have not been met before. */
+/* Adds to the gradients of keys [k0, k0 + keys), of which those that these
+ * queries are the first to see have none yet. */
 static void add_key_gradients(const struct head *h, const struct work *w,
-			      size_t q0, size_t rows, size_t k0, size_t keys)
+			      const struct chunk *c, const struct queries *q,
+			      size_t k0, size_t keys)
 {
-	size_t seen = q0 > k0 ? q0 - k0 : 0;
+	size_t seen = q->first > k0 ? q->first - k0 : 0;
 
 	seen = seen < keys ? seen : keys;
 	for (int fresh = 0; fresh < 2; fresh++) {
 		size_t at = fresh ? seen : 0, n = fresh ? keys - seen : seen;
-		size_t to = (k0 + at) * h->ld;
+		size_t to = (k0 + at - c->first) * c->ld;
 
-		tile_times(h, h->grad_v + to, h->ld, w->probs + at * Q_BLOCK,
-			   0, h->grad_out + q0 * h->out_ld, h->out_ld, n, rows,
-			   !fresh);
-		tile_times(h, h->grad_k + to, h->ld, w->dscores + at * Q_BLOCK,
-			   0, h->q + q0 * h->ld, h->ld, n, rows, !fresh);
+		tile_times(h, c->dv + to, c->ld, w->probs + at * Q_BLOCK, 0,
+			   q->dout.x, q->dout.ld, n, q->rows, !fresh);
+		tile_times(h, c->dk + to, c->ld, w->dscores + at * Q_BLOCK, 0,
+			   q->q.x, q->q.ld, n, q->rows, !fresh);
 	}
 }
 
-static void key_block(const struct head *h, struct work *w, size_t q0,
-		      size_t rows, size_t k0, size_t keys)
+static void key_block(const struct head *h, struct work *w,
+		      const struct chunk *c, const struct queries *q, size_t k0,
+		      size_t keys)
 {
-	score_tile(h, w->probs, h->k + k0 * h->ld, w->q, keys);
-	score_tile(h, w->dscores, h->v + k0 * h->ld, w->dout, keys);
-	for (int v = 0; v < Q_VECTORS; v++)
-		softmax_vector(w, v, keys, (ptrdiff_t)k0 - (ptrdiff_t)q0,
+	const struct wide k = widen(w->wide_k, h->k + k0 * h->ld, h->ld, keys,
+				    h->size);
+	const struct wide v = widen(w->wide_v, h->v + k0 * h->ld, h->ld, keys,
+				    h->size);
+
+	score_tile(h, w->probs, &k, w->q, keys);
+	score_tile(h, w->dscores, &v, w->dout, keys);
+	for (int i = 0; i < Q_VECTORS; i++)
+		softmax_vector(w, i, keys, (ptrdiff_t)k0 - (ptrdiff_t)q->first,
 			       h->scale);
-	add_key_gradients(h, w, q0, rows, k0, keys);
-	tile_times(h, w->dq, h->size, w->dscores, 1, h->k + k0 * h->ld, h->ld,
-		   rows, keys, k0 != 0);
+	add_key_gradients(h, w, c, q, k0, keys);
+	tile_times(h, w->dq, h->size, w->dscores, 1, k.x, k.ld, q->rows, keys,
+		   k0 != c->first);
 }
 
-static float dot(const float *a, const float *b, size_t n)
+static float dot(const act *a, const act *b, size_t n)
 {
 	struct lanes s = { 0 }, x, y;
 
@@ -110,15 +133,38 @@ static float dot(const float *a, const float *b, size_t n)
 	return lanes_sum(s);
 }
 
-static void query_block(const struct head *h, struct work *w, size_t q0,
-			size_t rows)
+/* What later chunks of keys give is added. */
+static void store_query_gradient(const struct head *h, const struct work *w,
+				 const struct queries *q, int later)
 {
-	size_t end = q0 + rows;
+	for (size_t r = 0; r < q->rows; r++) {
+		act *to = h->grad_q + (q->first + r) * h->ld;
+		const float *from = w->dq + r * h->size;
 
-	ISA(tile_transpose)(w->q, Q_BLOCK, h->q + q0 * h->ld, h->ld, rows,
-			    h->size, h->scale);
-	ISA(tile_transpose)(w->dout, Q_BLOCK, h->grad_out + q0 * h->out_ld,
-			    h->out_ld, rows, h->size, 1.0f);
+		for (size_t i = 0; i < h->size; i += VW) {
+			size_t left = h->size - i;
+			vf x = LOAD(from);
+
+			STORE(to, later ? x + LOAD(to) : x);
+		}
+	}
+}
+
+static void query_block(const struct head *h, struct work *w,
+			const struct chunk *c, size_t q0, size_t rows)
+{
+	const struct queries q = {
+		q0, rows, widen(w->wide_q, h->q + q0 * h->ld, h->ld, rows,
+				h->size),
+		widen(w->wide_dout, h->grad_out + q0 * h->out_ld, h->out_ld,
+		      rows, h->size)
+	};
+	const size_t end = q0 + rows < c->end ? q0 + rows : c->end;
+
+	ISA(tile_transpose)(w->q, Q_BLOCK, q.q.x, q.q.ld, rows, h->size,
+			    h->scale);
+	ISA(tile_transpose)(w->dout, Q_BLOCK, q.dout.x, q.dout.ld, rows,
+			    h->size, 1.0f);
 	for (size_t r = 0; r < Q_BLOCK; r++) {
 		size_t at = (q0 + r) * h->out_ld;
 
@@ -127,13 +173,58 @@ static void query_block(const struct head *h, struct work *w, size_t q0,
 					    h->size)
 				      : 0.0f;
 	}
-	for (size_t k0 = 0; k0 < end; k0 += K_BLOCK)
-		key_block(h, w, q0, rows, k0,
+	for (size_t k0 = c->first; k0 < end; k0 += K_BLOCK)
+		key_block(h, w, c, &q, k0,
 			  end - k0 < K_BLOCK ? end - k0 : K_BLOCK);
-	for (size_t r = 0; r < rows; r++)
-		memcpy(h->grad_q + (q0 + r) * h->ld, w->dq + r * h->size,
-		       h->size * sizeof(float));
+	store_query_gradient(h, w, &q, c->first != 0);
 }
+
+static void one_chunk(const struct head *h, struct work *w,
+		      const struct chunk *c)
+{
+	for (size_t q0 = c->first; q0 < h->seq; q0 += Q_BLOCK)
+		query_block(h, w, c, q0,
+			    h->seq - q0 < Q_BLOCK ? h->seq - q0 : Q_BLOCK);
+}
+
+#ifdef CPU_BF16
+static void store_sums(const struct head *h, const struct chunk *c, act *to,
+		       const float *from)
+{
+	to += c->first * h->ld;
+	for (size_t r = c->first; r < c->end; r++, to += h->ld, from += c->ld)
+		for (size_t i = 0; i < h->size; i += VW) {
+			size_t left = h->size - i;
+
+			STORE(to, LOAD(from));
+		}
+}
+
+/* Sums are fp32, so of as many keys as have room in the scratch. */
+static void one_head(const struct head *h, struct work *w)
+{
+	const size_t room = CPU_SCRATCH - sizeof(*w) / sizeof(float);
+	const size_t most = room / (2 * h->size) / K_BLOCK * K_BLOCK;
+	struct chunk c = { .ld = h->size };
+
+	for (; c.first < h->seq; c.first = c.end) {
+		c.end = h->seq - c.first < most ? h->seq : c.first + most;
+		c.dk = w->sums;
+		c.dv = c.dk + (c.end - c.first) * h->size;
+		one_chunk(h, w, &c);
+		store_sums(h, &c, h->grad_k, c.dk);
+		store_sums(h, &c, h->grad_v, c.dv);
+	}
+}
+#else
+/* Sums grow where they belong. */
+static void one_head(const struct head *h, struct work *w)
+{
+	const struct chunk c = { 0, h->seq, h->ld, h->grad_k, h->grad_v };
+
+	one_chunk(h, w, &c);
+}
+#endif
 
 static void some_heads(const void *context, size_t first, size_t end,
 		       float *scratch)
@@ -143,16 +234,13 @@ static void some_heads(const void *context, size_t first, size_t end,
 	for (size_t i = first; i < end; i++) {
 		struct head h = head_at(a, i / a->heads, i % a->heads);
 
-		for (size_t q0 = 0; q0 < h.seq; q0 += Q_BLOCK)
-			query_block(&h, (struct work *)scratch, q0,
-				    h.seq - q0 < Q_BLOCK ? h.seq - q0
-							 : Q_BLOCK);
+		one_head(&h, (struct work *)scratch);
 	}
 }
 
 void ISA(attention_backward)(void *queue, const struct pfw_attention *a)
 {
-	_Static_assert(sizeof(struct work) <= CPU_SCRATCH * sizeof(float),
+	_Static_assert(sizeof(struct work) <= CPU_SCRATCH * sizeof(float) / 2,
 		       "scratch");
 	cpu_each(queue, (size_t)a->batch * a->heads, 1, some_heads, a);
 }

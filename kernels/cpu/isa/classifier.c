@@ -7,9 +7,9 @@
 #include "isa/vec.h"
 #include "isa/vmath.h"
 
-#define CHUNK 1024 /* floats; the second look at a chunk is in L1 */
+#define CHUNK 1024 /* logits; the second look at a chunk is in L1 */
 
-static float chunk_max(const float *x, size_t n)
+static float chunk_max(const act *x, size_t n)
 {
 	struct lanes m, y;
 
@@ -23,7 +23,7 @@ static float chunk_max(const float *x, size_t n)
 	return lanes_max(m);
 }
 
-static float chunk_sum(const float *x, size_t n, float max)
+static float chunk_sum(const act *x, size_t n, float max)
 {
 	struct lanes s = { 0 }, y;
 
@@ -37,7 +37,7 @@ static float chunk_sum(const float *x, size_t n, float max)
 }
 
 /* The maximum of a row, and the sum of exp(x - maximum). */
-static double row_sum(const float *x, size_t vocab, float *maximum)
+static double row_sum(const act *x, size_t vocab, float *maximum)
 {
 	double sum = 0.0;
 	float max = -INFINITY;
@@ -56,17 +56,27 @@ static double row_sum(const float *x, size_t vocab, float *maximum)
 	return sum;
 }
 
-static void row_gradient(float *x, size_t vocab, float max, float factor)
+static float at(const act *x)
 {
+	return lanes_load(x, 1, 0.0f).v[0][0];
+}
+
+/* The target's is made apart, lest p - 1 is made of a p rounded to act. */
+static void row_gradient(act *x, size_t vocab, size_t target, float max,
+			 float factor, float scale)
+{
+	const vf p = vf_exp(vf_set(at(x + target)) - max) * factor;
+
 	for (size_t i = 0; i < vocab; i += VW) {
 		size_t left = vocab - i;
 
 		STORE(x, vf_exp(LOAD(x) - max) * factor);
 	}
+	vec_store_n(x + target, vf_set(p[0] - scale), 1);
 }
 
 struct rows {
-	float *logits;
+	act *logits;
 	const int32_t *targets;
 	double *loss; /* of each row */
 	size_t vocab;
@@ -80,14 +90,15 @@ static void some_rows(const void *context, size_t first, size_t end,
 
 	(void)scratch;
 	for (size_t r = first; r < end; r++) {
-		float *x = c->logits + r * c->vocab, max;
+		const size_t target = (size_t)c->targets[r];
+		act *x = c->logits + r * c->vocab;
+		float max;
 		double sum = row_sum(x, c->vocab, &max);
 
-		c->loss[r] = max + log(sum) - x[c->targets[r]];
-		if (c->scale == 0.0f)
-			continue;
-		row_gradient(x, c->vocab, max, (float)(c->scale / sum));
-		x[c->targets[r]] -= c->scale;
+		c->loss[r] = max + log(sum) - at(x + target);
+		if (c->scale != 0.0f)
+			row_gradient(x, c->vocab, target, max,
+				     (float)(c->scale / sum), c->scale);
 	}
 }
 

@@ -14,9 +14,11 @@ static void add_some(const void *context, size_t first, size_t end,
 		     float *scratch)
 {
 	const struct sum *s = context;
+	const float *a = s->a + first, *b = s->b + first;
+	float *dst = s->dst + first;
 
 	(void)scratch;
-	vf_add(s->dst + first, s->a + first, s->b + first, end - first);
+	VEC_ADD(dst, a, b, end - first);
 }
 
 void ISA(add)(void *queue, float *dst, const float *a, const float *b,
@@ -25,17 +27,6 @@ void ISA(add)(void *queue, float *dst, const float *a, const float *b,
 	const struct sum s = { dst, a, b };
 
 	cpu_each(queue, n, GRAIN, add_some, &s);
-}
-
-/* To nearest, ties to even; a NaN stays one. */
-static inline uint16_t to_bf16(float x)
-{
-	uint32_t u;
-
-	memcpy(&u, &x, sizeof(u));
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(u >> 16 | 0x40);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
 struct conversion {
@@ -51,12 +42,16 @@ static void convert_some(const void *context, size_t first, size_t end,
 	uint16_t *half = c->dst;
 
 	(void)scratch;
-	if (c->dtype == PFW_F32)
+	if (c->dtype == PFW_F32) {
 		memcpy((float *)c->dst + first, c->src + first,
 		       (end - first) * sizeof(*c->src));
-	else
-		for (size_t i = first; i < end; i++)
-			half[i] = to_bf16(c->src[i]);
+		return;
+	}
+	for (size_t i = first; i < end; i += VW) {
+		size_t left = end - i;
+
+		STORE(half, LOAD(c->src));
+	}
 }
 
 void ISA(convert)(void *queue, void *dst, uint32_t dtype, const float *src,
@@ -90,7 +85,7 @@ static void adamw_some(const void *context, size_t first, size_t end,
 		STORE(a->v, v);
 		STORE(a->weight, w);
 		if (a->weight_act)
-			STORE((float *)a->weight_act, w);
+			STORE((act *)a->weight_act, w);
 	}
 }
 

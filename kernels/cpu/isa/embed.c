@@ -11,7 +11,7 @@ static size_t rows_of(size_t floats, size_t c)
 }
 
 struct forward {
-	float *out;
+	act *out;
 	const int32_t *tokens;
 	const float *wte, *wpe;
 	size_t seq, c;
@@ -23,9 +23,13 @@ static void embed_some(const void *context, size_t first, size_t end,
 	const struct forward *f = context;
 
 	(void)scratch;
-	for (size_t i = first; i < end; i++)
-		vf_add(f->out + i * f->c, f->wte + (size_t)f->tokens[i] * f->c,
-		       f->wpe + i % f->seq * f->c, f->c);
+	for (size_t r = first; r < end; r++) {
+		const float *word = f->wte + (size_t)f->tokens[r] * f->c;
+		const float *place = f->wpe + r % f->seq * f->c;
+		act *out = f->out + r * f->c;
+
+		VEC_ADD(out, word, place, f->c);
+	}
 }
 
 void ISA(embed_forward)(void *queue, void *out, const int32_t *tokens,
@@ -39,7 +43,7 @@ void ISA(embed_forward)(void *queue, void *out, const int32_t *tokens,
 
 struct backward {
 	float *dwte, *dwpe;
-	const float *dout;
+	const act *dout;
 	const int32_t *tokens;
 	size_t rows, seq, c, vocab, context;
 };
@@ -63,16 +67,16 @@ static void add_columns(const void *context, size_t first, size_t end,
 			float *scratch)
 {
 	const struct backward *b = context;
-	const float *row = b->dout + first;
+	const act *row = b->dout + first;
 	const size_t n = end - first;
 
 	(void)scratch;
-	for (size_t i = 0; i < b->rows; i++, row += b->c) {
-		float *word = b->dwte + (size_t)b->tokens[i] * b->c + first;
-		float *place = b->dwpe + i % b->seq * b->c + first;
+	for (size_t r = 0; r < b->rows; r++, row += b->c) {
+		float *word = b->dwte + (size_t)b->tokens[r] * b->c + first;
+		float *place = b->dwpe + r % b->seq * b->c + first;
 
-		vf_add(word, word, row, n);
-		vf_add(place, place, row, n);
+		VEC_ADD(word, word, row, n);
+		VEC_ADD(place, place, row, n);
 	}
 }
 

@@ -1,11 +1,15 @@
 /* GEMM with epilogue, by our own product or by OpenBLAS. */
 #include "isa/isa.h"
 
-#ifdef HAVE_OPENBLAS
+#include "isa/vec.h"
+
+#if defined(HAVE_OPENBLAS) && !defined(CPU_BF16)
+#define WITH_BLAS
 #include <cblas.h>
 #endif
 
-#define TILE_ROWS 64
+/* Sums that do not go into C as they are. */
+#define TILE_ROWS (ACT_DTYPE == PFW_F32 ? 64 : 192)
 #define TILE_COLS 512
 #define TILE_SCRATCH (TILE_ROWS * TILE_COLS)
 
@@ -31,10 +35,9 @@ static struct cpu_product part(const struct pfw_gemm *g,
 		.ldb = g->kind == PFW_GEMM_NT ? g->k : g->n,
 	};
 
-	p.a = (const float *)g->a +
-	      b->row * (g->kind == PFW_GEMM_TN ? 1 : p.lda);
-	p.b = (const float *)g->b +
-	      b->col * (g->kind == PFW_GEMM_NT ? p.ldb : 1);
+	p.a = (const act *)g->a + b->row * (g->kind == PFW_GEMM_TN ? 1 : p.lda);
+	p.b = g->b_packed ? g->b_packed : g->b;
+	p.b += b->col * (g->kind == PFW_GEMM_NT ? p.ldb : 1);
 	return p;
 }
 
@@ -56,8 +59,8 @@ static void run_blocks(void *queue, struct cut *cut, cpu_body *body)
 	cpu_each(queue, high * cut->wide, 1, body, cut);
 }
 
-/* The epilogue wants C as it was and cannot be had by adding to it: tiles beside
- * C. */
+/* The epilogue wants C as it was and cannot be had by adding to it, or C is no
+ * place for sums: tiles beside C. */
 static void run_tiles(const void *context, size_t first, size_t end,
 		      float *scratch)
 {
@@ -168,7 +171,8 @@ static void run(void *queue, const struct pfw_gemm *g, product_fn *product,
 
 	if ((steps & PFW_EPI_RESIDUAL) && g->residual == g->c)
 		uses_c |= PFW_EPI_RESIDUAL;
-	if (uses_c && ((steps & bent) || (uses_c & (uses_c - 1)))) {
+	if (g->c_dtype != PFW_F32 ||
+	    (uses_c && ((steps & bent) || (uses_c & (uses_c - 1))))) {
 		run_blocks(queue, &cut, run_tiles);
 		return;
 	}
@@ -189,20 +193,24 @@ void ISA(gemm_own)(void *queue, const struct pfw_gemm *g)
 	run(queue, g, ISA(product), 1);
 }
 
-static void product_bf16(const struct cpu_product *p)
+#ifdef CPU_BF16
+size_t ISA(pack_bytes)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols)
 {
-	struct cpu_product rounded = *p;
-
-	rounded.round = 1;
-	ISA(product)(&rounded);
+	(void)queue;
+	if (kind == PFW_GEMM_TN)
+		return 0;
+	return pfw_align_up((size_t)rows * cols * sizeof(act));
 }
 
-void ISA(gemm_bf16)(void *queue, const struct pfw_gemm *g)
+void ISA(pack)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
+	       const float *weight, void *packed)
 {
-	run(queue, g, product_bf16, 1);
+	(void)kind;
+	ISA(convert)(queue, packed, ACT_DTYPE, weight, (uint64_t)rows * cols);
 }
+#endif
 
-#ifdef HAVE_OPENBLAS
+#ifdef WITH_BLAS
 static void product_blas(const struct cpu_product *p)
 {
 	cblas_sgemm(CblasRowMajor,

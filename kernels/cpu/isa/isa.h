@@ -1,8 +1,8 @@
 /*
  * isa.h: names of this instruction set's symbols, and what its files share.
  *
- * The files of this room are compiled once for each instruction set with
- * CPU_ISA set to its name.
+ * The files of this room are compiled twice for each instruction set, with
+ * CPU_ISA set to its name: for activations in fp32, and (CPU_BF16) in bf16.
  */
 #ifndef PFW_KERNELS_CPU_ISA_H
 #define PFW_KERNELS_CPU_ISA_H
@@ -16,6 +16,15 @@
 #define ISA_JOIN(isa, name) ISA_JOIN_(isa, name)
 #define ISA(name) ISA_JOIN(CPU_ISA, name)
 
+/** What activations are made of; all arithmetic is in fp32. */
+#ifdef CPU_BF16
+typedef uint16_t act;
+#define ACT_DTYPE PFW_BF16
+#else
+typedef float act;
+#define ACT_DTYPE PFW_F32
+#endif
+
 /** Rows and columns of C that an epilogue works on. */
 struct cpu_block {
 	size_t row, rows, col, cols;
@@ -26,18 +35,16 @@ void ISA(epilogue)(const struct pfw_gemm *g, uint32_t steps,
 		   const struct cpu_block *block, const float *product,
 		   size_t ld);
 
-/** C (+)= op(A) op(B) on a part of a larger product; fp32. */
+/** C (+)= op(A) op(B) on a part of a larger product; C in fp32. */
 struct cpu_product {
 	uint32_t kind; /**< PFW_GEMM_* */
 	uint32_t m, n, k;
-	const float *a, *b;
+	const act *a, *b;
 	float *c;
 	size_t lda, ldb, ldc;
 	int accumulate;
 	float *scratch;
-	/* Own product only: A and B are rounded to bf16; and what to do with
-	 * each part of C that is ready. */
-	int round;
+	/* Own product only: what to do with each part of C that is ready. */
 	const struct pfw_gemm *finish;
 	uint32_t steps;
 	size_t row, col; /**< of the larger product, where this part begins */
@@ -45,7 +52,13 @@ struct cpu_product {
 
 void ISA(product)(const struct cpu_product *p);
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g);
-void ISA(gemm_bf16)(void *queue, const struct pfw_gemm *g);
+#ifdef CPU_BF16
+/** Weights in act, rows as they are. */
+size_t ISA(pack_bytes)(void *queue, uint32_t kind, uint32_t rows,
+		       uint32_t cols);
+void ISA(pack)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
+	       const float *weight, void *packed);
+#endif
 void ISA(gemm_blas)(void *queue, const struct pfw_gemm *g);
 
 /** C[m,n] (+)= A B on tiles in cache: A(i,k) = a[i * a_row + k * a_k]. */

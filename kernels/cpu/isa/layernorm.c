@@ -4,7 +4,7 @@
 
 #define LN_EPSILON 1e-5f
 
-static float row_sum(const float *x, size_t n)
+static float row_sum(const act *x, size_t n)
 {
 	struct lanes s = { 0 }, y;
 
@@ -17,7 +17,7 @@ static float row_sum(const float *x, size_t n)
 	return lanes_sum(s);
 }
 
-static float row_spread(const float *x, size_t n, float mean)
+static float row_spread(const act *x, size_t n, float mean)
 {
 	struct lanes s = { 0 }, y;
 
@@ -31,8 +31,10 @@ static float row_spread(const float *x, size_t n, float mean)
 }
 
 struct forward {
-	float *out, *mean, *rstd;
-	const float *x, *weight, *bias;
+	act *out;
+	float *mean, *rstd;
+	const act *x;
+	const float *weight, *bias;
 	size_t c;
 };
 
@@ -45,8 +47,8 @@ static void forward_rows(const void *context, size_t first, size_t end,
 
 	(void)scratch;
 	for (size_t r = first; r < end; r++) {
-		const float *in = f->x + r * c;
-		float *out = f->out + r * c;
+		const act *in = f->x + r * c;
+		act *out = f->out + r * c;
 		float mu = row_sum(in, c) / (float)c;
 		float rs = 1.0f / sqrtf(row_spread(in, c, mu) / (float)c +
 					LN_EPSILON);
@@ -78,8 +80,10 @@ void ISA(layernorm_forward)(void *queue, void *out, float *mean, float *rstd,
 }
 
 struct backward {
-	float *dx, *dweight, *dbias;
-	const float *dout, *residual, *x, *mean, *rstd, *weight;
+	act *dx;
+	float *dweight, *dbias;
+	const act *dout, *residual, *x;
+	const float *mean, *rstd, *weight;
 	size_t c;
 	size_t first, end; /* rows that are worked on now */
 };
@@ -88,7 +92,7 @@ struct backward {
 static void row_means(const struct backward *b, size_t r, float *mean_g,
 		      float *mean_gx)
 {
-	const float *dout = b->dout + r * b->c, *in = b->x + r * b->c;
+	const act *dout = b->dout + r * b->c, *in = b->x + r * b->c;
 	struct lanes sg = { 0 }, sgx = { 0 }, d, x, w;
 
 	for (size_t i = 0; i < b->c; i += LANES) {
@@ -110,10 +114,11 @@ static void row_means(const struct backward *b, size_t r, float *mean_g,
 static void backward_row(const struct backward *b, size_t r)
 {
 	const size_t at = r * b->c, c = b->c;
-	const float *dout = b->dout + at, *x = b->x + at, *weight = b->weight;
-	const float *residual = b->residual ? b->residual + at : NULL;
-	const float mean = b->mean[r], rstd = b->rstd[r];
-	float *dx = b->dx + at, mean_g, mean_gx;
+	const act *dout = b->dout + at, *x = b->x + at;
+	const act *residual = b->residual ? b->residual + at : NULL;
+	const float *weight = b->weight, mean = b->mean[r], rstd = b->rstd[r];
+	float mean_g, mean_gx;
+	act *dx = b->dx + at;
 
 	row_means(b, r, &mean_g, &mean_gx);
 	for (size_t i = 0; i < c; i += VW) {

@@ -1,5 +1,5 @@
 /*
- * Our own fp32 matrix product: panels packed so that the innermost loop reads
+ * Our own matrix product in fp32: panels packed so that the innermost loop reads
  * both operands in a row (Goto and van de Geijn, doi 10.1145/1356052.1356053).
  *
  * Each element is a sum over blocks of K_BLOCK products, in their order: the
@@ -20,44 +20,53 @@ static size_t least(size_t a, size_t b)
 }
 
 /* dst[k][width] = src[k][0..n), zeros after them. */
-INLINE void pack_straight(float *dst, const size_t width, const float *src,
+INLINE void pack_straight(float *dst, const size_t width, const act *src,
 			  size_t ld, size_t n, size_t k)
 {
-	if (n == width) {
-		for (size_t i = 0; i < k; i++, dst += width, src += ld)
-			memcpy(dst, src, width * sizeof(*dst));
-		return;
+	for (size_t kk = 0; kk < k; kk++, dst += width, src += ld) {
+		if (n < width)
+			memset(dst, 0, width * sizeof(*dst));
+		for (size_t i = 0; i < n; i += VW) {
+			size_t left = n - i;
+
+			STORE(dst, LOAD(src));
+		}
 	}
-	memset(dst, 0, k * width * sizeof(*dst));
-	for (size_t i = 0; i < k; i++, dst += width, src += ld)
-		for (size_t j = 0; j < n; j++)
-			dst[j] = src[j];
+}
+
+/* dst[k][width] = src[0..n)[k], zeros after them. */
+INLINE void pack_turned(float *dst, const size_t width, const act *src,
+			size_t ld, size_t n, size_t k)
+{
+#ifdef CPU_BF16
+	float wide[COLS * K_BLOCK];
+
+	for (size_t j = 0; j < n; j++, src += ld) {
+		float *row = wide + j * K_BLOCK;
+
+		for (size_t i = 0; i < k; i += VW) {
+			size_t left = k - i;
+
+			STORE(row, LOAD(src));
+		}
+	}
+	ISA(tile_transpose)(dst, width, wide, K_BLOCK, n, k, 1.0f);
+#else
+	ISA(tile_transpose)(dst, width, src, ld, n, k, 1.0f);
+#endif
 }
 
 /* Panels of @p width rows (of A, or of B transposed), k_len long. */
-INLINE void pack(float *dst, const size_t width, const float *src, size_t ld,
+INLINE void pack(float *dst, const size_t width, const act *src, size_t ld,
 		 int k_contiguous, size_t n, size_t k)
 {
 	for (size_t i = 0; i < n; i += width, dst += width * k) {
 		size_t left = n - i < width ? n - i : width;
 
 		if (k_contiguous)
-			ISA(tile_transpose)(dst, width, src + i * ld, ld, left,
-					    k, 1.0f);
+			pack_turned(dst, width, src + i * ld, ld, left, k);
 		else
 			pack_straight(dst, width, src + i, ld, left, k);
-	}
-}
-
-/* To bf16 precision, to nearest, ties to even; a NaN stays one. */
-static void round_panels(float *x, size_t n)
-{
-	for (size_t i = 0; i < n; i += VW) {
-		vf y = vf_load(x + i);
-		vu u = (vu)y;
-
-		u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000u;
-		vf_store(x + i, vf_select(y == y, (vf)u, y));
 	}
 }
 
@@ -137,16 +146,11 @@ static void multiply_panel(const struct cpu_product *p, struct place *at,
 	pack(bp, COLS, p->b + (b_k ? at->col * p->ldb + k0
 				   : k0 * p->ldb + at->col),
 	     p->ldb, b_k, at->n, at->k);
-	if (p->round)
-		round_panels(bp, (at->n + COLS - 1) / COLS * COLS * at->k);
 	for (at->row = 0; at->row < p->m; at->row += M_BLOCK) {
 		at->m = least(M_BLOCK, p->m - at->row);
 		pack(ap, ROWS, p->a + (a_k ? at->row * p->lda + k0
 					   : k0 * p->lda + at->row),
 		     p->lda, a_k, at->m, at->k);
-		if (p->round)
-			round_panels(ap, (at->m + ROWS - 1) / ROWS * ROWS *
-						 at->k);
 		multiply_block(p, at, ap, bp);
 	}
 }

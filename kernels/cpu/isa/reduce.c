@@ -79,7 +79,7 @@ void ISA(sum_squares)(void *queue, const float *x, uint64_t n, double *out)
 
 struct columns {
 	float *dbias;
-	const float *dy;
+	const act *dy;
 	size_t rows, n;
 	int accumulate;
 };
@@ -89,7 +89,7 @@ static void sum_columns(const void *context, size_t first, size_t end,
 {
 	const struct columns *c = context;
 	const size_t n = c->n;
-	const float *row = c->dy;
+	const act *row = c->dy;
 	size_t r = 0;
 
 	(void)scratch;

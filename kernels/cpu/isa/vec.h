@@ -39,6 +39,9 @@ typedef float vf __attribute__((vector_size(VW * 4)));
 typedef int32_t vi __attribute__((vector_size(VW * 4)));
 typedef uint32_t vu __attribute__((vector_size(VW * 4)));
 typedef float vf_any __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+typedef uint16_t vh __attribute__((vector_size(VW * 2)));
+typedef uint16_t vh_any
+	__attribute__((vector_size(VW * 2), aligned(2), may_alias));
 
 INLINE vf vf_load(const float *p)
 {
@@ -53,6 +56,30 @@ INLINE void vf_store(float *p, vf x)
 INLINE vf vf_set(float x)
 {
 	return x - (vf){ 0 };
+}
+
+/** Lane by lane: @p mask (all ones or all zeros) ? a : b. */
+INLINE vf vf_select(vi mask, vf a, vf b)
+{
+	return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+
+INLINE vf vf_from_bf16(vh x)
+{
+	return (vf)(__builtin_convertvector(x, vu) << 16);
+}
+
+/** To nearest, ties to even; a NaN stays one. */
+INLINE vh vf_to_bf16(vf x)
+{
+#ifdef __AVX512BF16__
+	return (vh)_mm512_cvtneps_pbh(x);
+#else
+	vu u = (vu)x, y = u + 0x7fff + (u >> 16 & 1);
+
+	y = (vu)vf_select(x == x, (vf)y, (vf)(u | 0x400000));
+	return __builtin_convertvector(y >> 16, vh);
+#endif
 }
 
 /** The first @p n of VW elements, 0 after them. */
@@ -77,11 +104,48 @@ INLINE void vf_store_n(float *p, vf x, size_t n)
 #endif
 }
 
-/** Lane by lane: @p mask (all ones or all zeros) ? a : b. */
-INLINE vf vf_select(vi mask, vf a, vf b)
+INLINE vf vh_load(const uint16_t *p)
 {
-	return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+	return vf_from_bf16(*(const vh_any *)p);
 }
+
+INLINE void vh_store(uint16_t *p, vf x)
+{
+	*(vh_any *)p = vf_to_bf16(x);
+}
+
+INLINE vf vh_load_n(const uint16_t *p, size_t n)
+{
+#ifdef __AVX512F__
+	return vf_from_bf16(
+		(vh)_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p));
+#else
+	uint16_t buf[VW] = { 0 };
+
+	memcpy(buf, p, n * sizeof(*p));
+	return vh_load(buf);
+#endif
+}
+
+INLINE void vh_store_n(uint16_t *p, vf x, size_t n)
+{
+	vh y = vf_to_bf16(x);
+
+#ifdef __AVX512F__
+	_mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)y);
+#else
+	memcpy(p, &y, n * sizeof(*p));
+#endif
+}
+
+/* The same for either type of element. */
+#define BY_TYPE(p, f32, bf16)                                                 \
+	_Generic((p), float *: f32, const float *: f32, uint16_t *: bf16,     \
+		 const uint16_t *: bf16)
+#define vec_load(p) BY_TYPE(p, vf_load, vh_load)(p)
+#define vec_load_n(p, n) BY_TYPE(p, vf_load_n, vh_load_n)(p, n)
+#define vec_store(p, x) BY_TYPE(p, vf_store, vh_store)(p, x)
+#define vec_store_n(p, x, n) BY_TYPE(p, vf_store_n, vh_store_n)(p, x, n)
 
 /** The larger and the smaller; @p b where either is NaN. */
 INLINE vf vf_max(vf a, vf b)
@@ -133,7 +197,7 @@ struct lanes {
 };
 
 /** Lanes of x[0..n), n <= LANES; @p fill in the others. */
-INLINE struct lanes lanes_load(const float *x, size_t n, float fill)
+INLINE struct lanes lanes_load_f32(const float *x, size_t n, float fill)
 {
 	float buf[LANES];
 	struct lanes r;
@@ -148,6 +212,25 @@ INLINE struct lanes lanes_load(const float *x, size_t n, float fill)
 		r.v[l] = vf_load(x + l * VW);
 	return r;
 }
+
+INLINE struct lanes lanes_load_bf16(const uint16_t *x, size_t n, float fill)
+{
+	float buf[LANES];
+	struct lanes r;
+
+	if (n >= LANES) {
+		UNROLL(4)
+		for (int l = 0; l < NV; l++)
+			r.v[l] = vh_load(x + l * VW);
+		return r;
+	}
+	for (size_t i = 0; i < n; i += VW)
+		vf_store(buf + i, vh_load_n(x + i, n - i < VW ? n - i : VW));
+	return lanes_load_f32(buf, n, fill);
+}
+
+#define lanes_load(x, n, fill)                                                \
+	BY_TYPE(x, lanes_load_f32, lanes_load_bf16)(x, n, fill)
 
 INLINE float lanes_sum(struct lanes s)
 {
@@ -174,23 +257,23 @@ INLINE float lanes_max(struct lanes s)
 
 /** Runs @p body with float vector index i and n lanes left (VW, or fewer
  *  in the last); loads and stores are LOAD and STORE. */
-#define LOAD(p) (left >= VW ? vf_load((p) + i) : vf_load_n((p) + i, left))
+#define LOAD(p) (left >= VW ? vec_load((p) + i) : vec_load_n((p) + i, left))
 #define STORE(p, x)                                                           \
 	do {                                                                  \
 		if (left >= VW)                                               \
-			vf_store((p) + i, x);                                 \
+			vec_store((p) + i, x);                                \
 		else                                                          \
-			vf_store_n((p) + i, x, left);                         \
+			vec_store_n((p) + i, x, left);                        \
 	} while (0)
 
-/** dst[i] = a[i] + b[i]; dst may be a. */
-INLINE void vf_add(float *dst, const float *a, const float *b, size_t n)
-{
-	for (size_t i = 0; i < n; i += VW) {
-		size_t left = n - i;
-
-		STORE(dst, LOAD(a) + LOAD(b));
-	}
-}
+/** dst[i] = a[i] + b[i], of either type; dst may be a. */
+#define VEC_ADD(dst, a, b, n)                                                 \
+	do {                                                                  \
+		for (size_t i = 0; i < (n); i += VW) {                        \
+			size_t left = (n) - i;                                \
+									      \
+			STORE(dst, LOAD(a) + LOAD(b));                        \
+		}                                                             \
+	} while (0)
 
 #endif
