@@ -211,8 +211,19 @@ static void check_packed(struct path *p)
 		}
 }
 
+/* More columns and a longer k than one look at A serves. */
+static void check_wide_and_deep(struct path *p)
+{
+	const struct shape s = { 33, 1100, 4200 };
+
+	check_one(p, PFW_GEMM_NT, PFW_EPI_BIAS, s,
+		  p->k->pack_bytes ? PACKED : 0);
+	check_one(p, PFW_GEMM_NN, PFW_EPI_ACCUMULATE, s, 0);
+}
+
 void check_gemm(struct path *p)
 {
+	check_wide_and_deep(p);
 	check_sizes(p);
 	check_epilogues(p);
 	check_packed(p);

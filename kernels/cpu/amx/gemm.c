@@ -16,6 +16,7 @@
 #define A_CHUNK ((size_t)512 * 1024)   /* elements of A packed at a time */
 #define B_CHUNK ((size_t)1024 * 1024)
 #define M_CHUNK 512                    /* most rows of C at a time */
+#define TOGETHER 32                    /* most blocks of C of a strip */
 
 /* Of all threads. */
 struct shared {
@@ -24,9 +25,9 @@ struct shared {
 
 /* A thread's own. */
 struct own {
-	float sums[BLOCK * BLOCK];
+	float sums[TOGETHER][BLOCK * BLOCK];
 	bf16 a[A_CHUNK];
-	bf16 b[K_PART * BLOCK]; /* for block_by_block() */
+	bf16 b[K_PART * BLOCK]; /* of a strip whose B is not packed */
 };
 
 /* One part of k of a product, and how C is parted. */
@@ -91,9 +92,9 @@ static void column(const struct part *p, size_t row, size_t m, size_t j,
 	for (size_t i = 0; i < m; i += BLOCK) {
 		at.row = row + i;
 		at.rows = least(BLOCK, m - i);
-		tiles_multiply(own->a + i / BLOCK * kt * STEP, b, kt, own->sums,
-			       1);
-		amx_finish(p->g, &at, p->steps, own->sums);
+		tiles_multiply(own->a + i / BLOCK * kt * STEP, b, kt,
+			       own->sums[0], 1);
+		amx_finish(p->g, &at, p->steps, own->sums[0]);
 	}
 }
 
@@ -175,49 +176,73 @@ static void all_columns(struct part *p)
 	}
 }
 
-/* One block of C over all parts of k, which are packed for it alone. */
-static void one_block(const struct part *whole, size_t row, size_t col,
-		      struct own *own)
+/* Block @p j of the columns, of one part of k. */
+static const bf16 *part_of_b(const struct part *p, size_t j, struct own *own)
+{
+	const struct pfw_gemm *g = p->g;
+	struct amx_source s;
+
+	if (g->b_packed)
+		return (const bf16 *)g->b_packed +
+		       (j * blocks(g->k) + p->k0 / BLOCK) * STEP;
+	s = source_b(p, j * BLOCK, least(BLOCK, g->n - j * BLOCK));
+	amx_pack_b(own->b, &s);
+	return own->b;
+}
+
+/* Blocks [left, right) of C from @p row on, over all parts of k: each part of
+ * A is packed once for all of them. */
+static void strip(const struct part *whole, size_t row, size_t left,
+		  size_t right, struct own *own)
 {
 	const struct pfw_gemm *g = whole->g;
-	const struct amx_place at = {
-		.row = row, .col = col, .rows = least(BLOCK, g->m - row),
-		.cols = least(BLOCK, g->n - col),
-	};
+	struct amx_place at = { .row = row, .rows = least(BLOCK, g->m - row) };
 	struct part p = *whole;
 
 	for (p.k0 = 0; p.k0 < g->k; p.k0 += K_PART) {
-		const bf16 *b = own->b;
 		struct amx_source s;
 
 		p.k = least(K_PART, g->k - p.k0);
 		s = source_a(&p, row, at.rows);
 		amx_pack_a(own->a, &s);
-		if (g->b_packed) {
-			b = (const bf16 *)g->b_packed +
-			    (col / BLOCK * blocks(g->k) + p.k0 / BLOCK) * STEP;
-		} else {
-			s = source_b(&p, col, at.cols);
-			amx_pack_b(own->b, &s);
-		}
-		tiles_multiply(own->a, b, blocks(p.k), own->sums, !p.k0);
+		for (size_t j = left; j < right; j++)
+			tiles_multiply(own->a, part_of_b(&p, j, own),
+				       blocks(p.k), own->sums[j - left], !p.k0);
 	}
-	amx_finish(g, &at, g->epilogue, own->sums);
+	for (size_t j = left; j < right; j++) {
+		at.col = j * BLOCK;
+		at.cols = least(BLOCK, g->n - at.col);
+		amx_finish(g, &at, g->epilogue, own->sums[j - left]);
+	}
 }
 
-/* A long k whose parts cannot meet in C, because the epilogue needs C as it
- * was, or because it is bf16. */
-static void block_by_block(const void *context, size_t first, size_t end,
-			   float *scratch)
+static void some_strips(const void *context, size_t first, size_t end,
+			float *scratch)
 {
 	const struct part *p = context;
 	const size_t wide = blocks(p->g->n);
 
 	tiles_configure();
-	for (size_t i = first; i < end; i++)
-		one_block(p, i / wide * BLOCK, i % wide * BLOCK,
-			  (struct own *)scratch);
+	for (size_t i = first; i < end; i++) {
+		size_t left = i % p->wide * p->cols;
+
+		strip(p, i / p->wide * BLOCK, left,
+		      least(wide, left + p->cols), (struct own *)scratch);
+	}
 	_tile_release();
+}
+
+/* A long k whose parts cannot meet in C, because the epilogue needs C as it
+ * was, or because it is bf16.  Strips are shorter than they could be where
+ * there are fewer rows of them than threads. */
+static void all_strips(struct part *p)
+{
+	const size_t high = blocks(p->g->m), wide = blocks(p->g->n);
+	size_t pieces = (cpu_threads(p->queue) + high - 1) / high;
+
+	p->cols = least(TOGETHER, (wide + pieces - 1) / pieces);
+	p->wide = (wide + p->cols - 1) / p->cols;
+	cpu_each(p->queue, high * p->wide, 1, some_strips, p);
 }
 
 static void run(struct part *p)
@@ -231,8 +256,7 @@ static void run(struct part *p)
 	if (g->k > K_PART &&
 	    (g->c_dtype != PFW_F32 ||
 	     (uses_c && ((g->epilogue & bent) || (uses_c & (uses_c - 1)))))) {
-		cpu_each(p->queue, blocks(g->m) * blocks(g->n), 1,
-			 block_by_block, p);
+		all_strips(p);
 		return;
 	}
 	for (p->k0 = 0; p->k0 < g->k; p->k0 += K_PART) {
