@@ -330,9 +330,10 @@ static int one_dtype(struct pfw_bench *bench, const struct pfw_loaded *plugin,
 	int rc = bed_open(&bed, plugin, dtype, err);
 
 	if (!rc) {
-		snprintf(heading, sizeof(heading), "%s %s (%s)",
+		snprintf(heading, sizeof(heading),
+			 "%s %s (%s); products of %s into fp32",
 			 plugin->info.name, pfw_dtype_name(dtype),
-			 bed.props.path);
+			 bed.props.path, pfw_dtype_name(bed.props.act_dtype));
 		pfw_bench_heading(bench, heading);
 		peak(bench, &bed, "peak, nothing from memory");
 		for (uint32_t k = 0; k < 3 && !why; k++)

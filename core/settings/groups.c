@@ -72,8 +72,8 @@ static const struct pfw_option transport[] = {
 static const struct pfw_option device[] = {
 	{ "name", PFW_OPT_STRING, 0, "cpu", "device plugin; the group's other "
 	  "keys are its options", NULL, 0, 0 },
-	{ "dtype", PFW_OPT_CHOICE, 0, "fp32", "numbers that are computed with; "
-	  "weights and their sums are fp32 in any case", "fp32|bf16", 0, 0 },
+	{ "dtype", PFW_OPT_CHOICE, 0, "fp32", "activations and what products "
+	  "multiply; weights and sums are fp32 in any case", "fp32|bf16", 0, 0 },
 	{ "threads", PFW_OPT_INT, 0, "0", "of each rank; 0: the machine's cores, "
 	  "shared out among the ranks; the numbers come out the same", NULL, 0,
 	  1024 },
