@@ -20,7 +20,11 @@ struct fake_verbs {
 	enum ibv_wc_status status; /* of the next send that is not 0 */
 	uint32_t xor_imm;   /* changes immediates on their way */
 	uint64_t xor_word;  /* changes writes of eight bytes on their way */
+	unsigned no_immediate; /* bit mask of devices: queue pairs refuse it */
+	unsigned iwarp;     /* bit mask of devices */
+	bool no_list;       /* they take no list of operations */
 	bool no_inline;     /* queue pairs that are made have no inline data */
+	unsigned immediates; /* that have arrived */
 	unsigned told;      /* sends that have arrived: neither writes nor data */
 	enum ibv_mtu mtu;   /* of the ports that are looked at */
 	enum ibv_mtu path_mtu; /* of the queue pair that was joined last */

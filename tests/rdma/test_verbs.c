@@ -30,6 +30,20 @@ struct pair {
 
 static const struct pfw_transport_ops *ops;
 
+/* Time that passes without waiting for it. */
+static time_t skipped;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+	int rc = __real_clock_gettime(clock, out);
+
+	out->tv_sec += skipped;
+	return rc;
+}
+
 static int open_ends(struct pair *p, uint32_t n_slots, uint64_t slot_bytes)
 {
 	struct pfw_channel_info info = {
@@ -63,17 +77,23 @@ static int transport_open(struct pair *p, uint32_t rank, const uint8_t *key)
 			 &p->address[rank], &p->err);
 }
 
-static int transports_open(struct pair *p, const char *option,
-			   const uint8_t *const key[2])
+static int transports_make(struct pair *p, const char *option)
 {
 	const char *texts[] = { "rails=fake0,fake1", option };
-	int rc;
 
 	fake_reset();
 	ops = pfw_plugin.ops;
 	*p = (struct pair){ 0 };
-	rc = pfw_values_from_texts(pfw_plugin.options, pfw_plugin.n_options, "verbs",
-				   texts, option ? 2 : 1, &p->opt, &p->err);
+	return pfw_values_from_texts(pfw_plugin.options, pfw_plugin.n_options,
+				     "verbs", texts, option ? 2 : 1, &p->opt,
+				     &p->err);
+}
+
+static int transports_open(struct pair *p, const char *option,
+			   const uint8_t *const key[2])
+{
+	int rc = transports_make(p, option);
+
 	for (uint32_t r = 0; !rc && r < 2; r++)
 		rc = transport_open(p, r, key[r]);
 	return rc;
@@ -142,6 +162,14 @@ static int pass_one(struct pair *p, uint32_t slot, uint64_t m, uint64_t bytes)
 	return rc ? rc : ops->release(p->rx, s, &p->err);
 }
 
+static void expect(const struct pair *p, const char *words)
+{
+	if (strstr(p->err.text, words))
+		return;
+	fprintf(stderr, "no \"%s\" in: %s\n", words, p->err.text);
+	CU_FAIL("see above");
+}
+
 /* Every way that a message can go: inline, in one write, cut, over all lanes. */
 static void test_sizes(void)
 {
@@ -159,6 +187,74 @@ static void test_sizes(void)
 				CU_ASSERT_EQUAL(pass_one(&p, slot, m, sizes[i]), 0);
 		pair_close(&p);
 	}
+}
+
+/* What ends messages, where both ends chose: an immediate unless one has none. */
+static void notified(unsigned no_immediate, bool no_list, const char *option,
+		     unsigned immediates)
+{
+	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(transports_make(&p, option), 0);
+	for (uint32_t r = 0; r < 2; r++) {
+		fake.no_immediate = r ? no_immediate : 0;
+		fake.no_list = no_list;
+		CU_ASSERT_EQUAL_FATAL(transport_open(&p, r, key), 0);
+	}
+	CU_ASSERT_EQUAL_FATAL(open_ends(&p, 2, 1 << 20), 0);
+	for (uint64_t m = 0; m < 10; m++)
+		CU_ASSERT_EQUAL(pass_one(&p, m % 2, m, m % 3 ? 64 : 100000), 0);
+	CU_ASSERT_EQUAL(fake.immediates, immediates);
+	CU_ASSERT_EQUAL(fake.told, 10 - immediates);
+	pair_close(&p);
+}
+
+static void test_notify(void)
+{
+	notified(0, false, NULL, 10);
+	notified(0, true, NULL, 10);
+	notified(1, false, NULL, 0);
+	notified(2, false, NULL, 0);
+	notified(3, false, "notify=immediate", 10);
+	notified(0, false, "notify=send", 0);
+}
+
+/* "list transports" says which. */
+static void test_probe(void)
+{
+	char why[256];
+
+	fake_reset();
+	ops = pfw_plugin.ops;
+	CU_ASSERT_EQUAL(ops->probe(why, sizeof(why)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "fake0 port 1, RoCE, MTU 4096, gid 1 "
+				      "(127.0.0.1), WRITE_WITH_IMM; one of 2"));
+	fake.no_immediate = 1;
+	CU_ASSERT_EQUAL(ops->probe(why, sizeof(why)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, ", WRITE, then SEND;"));
+	fake.iwarp = 1;
+	CU_ASSERT_EQUAL(ops->probe(why, sizeof(why)), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "fake1 port 1"));
+	fake.iwarp = 3;
+	CU_ASSERT_EQUAL(ops->probe(why, sizeof(why)), -ENODEV);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "neither InfiniBand nor RoCE"));
+	CU_ASSERT_EQUAL(fake_alive(), 0);
+}
+
+/* A device that is named and cannot be used. */
+static void test_iwarp(void)
+{
+	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(transports_make(&p, NULL), 0);
+	fake.iwarp = 2;
+	CU_ASSERT_EQUAL(transport_open(&p, 0, key), -EPROTONOSUPPORT);
+	expect(&p, "fake1");
+	expect(&p, "iWARP");
+	pfw_values_free(p.opt);
+	CU_ASSERT_EQUAL(fake_alive(), 0);
 }
 
 /* Packets and work requests are no larger than both ends take, and each queue pair
@@ -260,14 +356,6 @@ static void test_wakes(void)
 		CU_ASSERT_EQUAL(ops->release(p.rx, slot, NULL), 0);
 	}
 	pair_close(&p);
-}
-
-static void expect(const struct pair *p, const char *words)
-{
-	if (strstr(p->err.text, words))
-		return;
-	fprintf(stderr, "no \"%s\" in: %s\n", words, p->err.text);
-	CU_FAIL("see above");
 }
 
 static void test_wrong_key(void)
@@ -393,7 +481,28 @@ static void test_device_fatal(void)
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), 0);
 	fake_event(0, IBV_EVENT_DEVICE_FATAL);
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
-	expect(&p, "fake0 port 1");
+	expect(&p, "the RDMA device says of fake0 port 1: an event");
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	pair_close(&p);
+}
+
+/* A port may come back; one that does not ends the run, from either end. */
+static void test_port_down(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 64), 0);
+	fake_event(1, IBV_EVENT_PORT_ERR);
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
+	skipped += 3;
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
+	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 64), 0);
+	skipped += 3;
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
+	expect(&p, "fake1 port 1 has been down for more than 5 s: cable, switch");
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
+	fake_event(1, IBV_EVENT_PORT_ACTIVE);
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
 	pair_close(&p);
 }
 
@@ -529,6 +638,9 @@ static void test_goodbyes(void)
 
 static const struct unit_test tests[] = {
 	{ "all sizes, all ways", test_sizes },
+	{ "immediates, and none", test_notify },
+	{ "what is found", test_probe },
+	{ "a device that is neither", test_iwarp },
 	{ "the smaller of both", test_limits },
 	{ "140,000 messages", test_many },
 	{ "lanes out of order", test_reordered },
@@ -542,6 +654,7 @@ static const struct unit_test tests[] = {
 	{ "no inline data", test_no_inline },
 	{ "a completion queue that overflows", test_overflow },
 	{ "what devices say", test_device_fatal },
+	{ "a port that is down", test_port_down },
 	{ "failed work requests", test_failures },
 	{ "tags that cannot be", test_nonsense },
 	{ "good-byes", test_goodbyes },

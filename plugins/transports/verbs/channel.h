@@ -73,6 +73,7 @@ struct verbs_channel {
 	uint64_t slot_bytes, stride;
 	uint64_t first; /* offset of slot 0; its header is in front of it */
 	bool sending, open;
+	bool by_send; /* messages end in a SEND, not in an immediate */
 
 	unsigned char *memory; /* the slots' pages */
 	uint64_t memory_bytes;

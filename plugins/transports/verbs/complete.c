@@ -64,21 +64,21 @@ static void take_receive(struct verbs_channel *c, const struct ibv_wc *wc)
 	struct verbs_header header = { 0 };
 	uint32_t tag;
 
-	if (c->inbox) {
+	if (c->by_send) {
 		header = c->inbox[lane * (c->n_slots + 1) + index];
 		tag = header.tag;
 	} else {
 		tag = ntohl(wc->imm_data);
 	}
 	/* Without an immediate, or too short for a tag, it says nothing. */
-	if (c->inbox ? wc->byte_len < sizeof(tag) : !(wc->wc_flags & IBV_WC_WITH_IMM))
+	if (c->by_send ? wc->byte_len < sizeof(tag) : !(wc->wc_flags & IBV_WC_WITH_IMM))
 		verbs_nonsense(c, "something without a tag", 0);
 	else if (tag == VERBS_BYE)
 		take_bye(c, lane);
 	else if (c->sending && tag != VERBS_WAKE)
 		verbs_nonsense(c, "a word", tag);
 	else if (!c->sending)
-		take_message(c, lane, tag, c->inbox ? &header : NULL);
+		take_message(c, lane, tag, c->by_send ? &header : NULL);
 	if (verbs_lane_receive(c, lane, index))
 		verbs_nonsense(c, "a receive that cannot be posted", tag);
 }

@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include "ability.h"
 #include "base/clock.h"
 #include "gid.h"
 
@@ -57,6 +58,9 @@ static int open_device(struct ibv_device *device, struct verbs_rail *r)
 {
 	int rc = 0;
 
+	/* Queue pairs of iWARP are joined by a connection manager alone. */
+	if (device->transport_type != IBV_TRANSPORT_IB)
+		return -EPROTONOSUPPORT;
 	r->context = ibv_open_device(device);
 	if (!r->context)
 		return errno ? -errno : -EIO;
@@ -70,6 +74,10 @@ static int open_device(struct ibv_device *device, struct verbs_rail *r)
 
 static int refuse_open(const char *name, int code, struct pfw_error *err)
 {
+	if (code == -EPROTONOSUPPORT)
+		return pfw_error_set(err, -code, "the device %s speaks neither "
+				     "InfiniBand nor RoCE (iWARP?): transport = "
+				     "\"tcp\" goes over its network interface", name);
 	return pfw_error_set(err, -code, "the RDMA device %s cannot be opened "
 			     "(%s): are /dev/infiniband/uverbs* there and open to "
 			     "this user? In a container: --device=/dev/infiniband",
@@ -99,6 +107,7 @@ static int open_rail(struct ibv_device **list, int n, const struct wanted *w,
 			      w->port ? " of that number" : "");
 		goto err_close;
 	}
+	r->immediate = verbs_has_immediate(r->context);
 	rc = verbs_gids_find(r, opt->gid_index);
 	if (!rc)
 		return 0;
@@ -138,24 +147,37 @@ static int count_devices(struct ibv_device ***list)
 	return *list ? n : 0;
 }
 
-/* "rxe0 port 1, RoCE, MTU 4096, gid 1 (10.0.0.1); ulimit -l 8192 KiB". */
-static void describe(struct verbs_rail *r, int n, char *out, size_t len)
+size_t verbs_rail_describe(const struct verbs_rail *r, char *out, size_t len)
 {
-	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-	char name[IBV_SYSFS_NAME_MAX + 16], gid[INET6_ADDRSTRLEN], more[32] = "";
+	char name[IBV_SYSFS_NAME_MAX + 16], gid[INET6_ADDRSTRLEN];
 	size_t at;
 
-	if (n > 1)
-		snprintf(more, sizeof(more), " of %d devices", n);
-	at = (size_t)snprintf(out, len, "%s%s, %s, MTU %u",
-			      verbs_rail_name(r, name, sizeof(name)), more,
+	at = (size_t)snprintf(out, len, "%s, %s, MTU %u",
+			      verbs_rail_name(r, name, sizeof(name)),
 			      r->attr.link_layer == IBV_LINK_LAYER_ETHERNET ?
 				      "RoCE" : "InfiniBand",
 			      128u << r->attr.active_mtu);
-	if (at < len && !verbs_gids_find(r, -1))
+	if (at < len && r->n_gids)
 		at += (size_t)snprintf(out + at, len - at, ", gid %u (%s)",
 				       r->gids[0].index,
 				       verbs_gid_text(&r->gids[0].gid, gid));
+	return at < len ? at : len;
+}
+
+/* "rxe0 port 1, ..., WRITE_WITH_IMM; one of 2 devices; ulimit -l is 8192 KiB". */
+static void describe(struct verbs_rail *r, int n, char *out, size_t len)
+{
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	size_t at;
+
+	verbs_gids_find(r, -1);
+	at = verbs_rail_describe(r, out, len);
+	if (at < len)
+		at += (size_t)snprintf(out + at, len - at, ", %s",
+				       verbs_has_immediate(r->context) ?
+					       "WRITE_WITH_IMM" : "WRITE, then SEND");
+	if (at < len && n > 1)
+		at += (size_t)snprintf(out + at, len - at, "; one of %d devices", n);
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (at < len && limit.rlim_cur != RLIM_INFINITY)
 		snprintf(out + at, len - at, "; ulimit -l is %llu KiB: slots are "
@@ -174,7 +196,8 @@ int verbs_probe(char *why, size_t len)
 	else if (!n)
 		snprintf(why, len, "no device; " SOFT_ROCE);
 	else
-		snprintf(why, len, "%s%s cannot be opened or has no active port: "
+		snprintf(why, len, "%s%s cannot be opened, has no active port or is "
+			 "neither InfiniBand nor RoCE: "
 			 "is the link up, is /dev/infiniband open to this user? "
 			 "(rdma link, ip link, ls -l /dev/infiniband)",
 			 ibv_get_device_name(list[0]), n > 1 ? " and others" : "");

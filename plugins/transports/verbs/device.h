@@ -8,6 +8,8 @@
 
 #include <infiniband/verbs.h>
 
+#include <stdbool.h>
+
 #define VERBS_RAILS 4u
 #define VERBS_GIDS 3u
 
@@ -25,6 +27,7 @@ struct verbs_rail {
 	struct ibv_device_attr device;
 	uint32_t n_gids; /* best first */
 	struct verbs_gid gids[VERBS_GIDS];
+	bool immediate;      /* it has WRITE_WITH_IMM */
 	uint64_t down_since; /* 0: the port is up */
 	char fatal[96];      /* "": the device is well */
 };
@@ -40,6 +43,9 @@ int verbs_probe(char *why, size_t len);
 int verbs_rails_open(struct verbs_rails *rails, const struct verbs_options *opt,
 		     struct pfw_error *err);
 void verbs_rails_close(struct verbs_rails *rails);
+
+/** "mlx5_0 port 1, RoCE, MTU 4096, gid 3 (10.0.0.1)"; what fits. */
+size_t verbs_rail_describe(const struct verbs_rail *r, char *out, size_t len);
 
 /** "mlx5_0 port 1". */
 const char *verbs_rail_name(const struct verbs_rail *r, char *out, size_t len);

@@ -172,7 +172,7 @@ static void part(struct verbs_channel *c, uint32_t i, uint32_t lane, uint32_t sl
 /* The last of a lane: it tells that all before it has arrived. */
 static void notice(struct verbs_channel *c, uint32_t i, uint32_t tag)
 {
-	if (c->inbox) {
+	if (c->by_send) {
 		c->wr[i].opcode = IBV_WR_SEND;
 		return;
 	}
@@ -224,7 +224,7 @@ static int send_over(struct verbs_channel *c, uint32_t slot,
 			 PIECE_UNIT;
 	int code = 0;
 
-	if (!c->inbox && h->bytes + sizeof(*h) <= SMALL_BYTES)
+	if (!c->by_send && h->bytes + sizeof(*h) <= SMALL_BYTES)
 		return send_small(c, first, slot, h->bytes, h->tag);
 	for (uint32_t i = 0; !code && i < h->lanes; i++) {
 		uint64_t from = i * piece < h->bytes ? i * piece : h->bytes;
@@ -321,7 +321,7 @@ static int post_word(struct verbs_channel *c, uint32_t lane, const void *word,
 static int post_tag(struct verbs_channel *c, uint32_t lane, uint32_t tag)
 {
 	const struct ibv_send_wr wr = {
-		.opcode = c->inbox ? IBV_WR_SEND : IBV_WR_SEND_WITH_IMM,
+		.opcode = c->by_send ? IBV_WR_SEND : IBV_WR_SEND_WITH_IMM,
 		.imm_data = htonl(tag),
 	};
 

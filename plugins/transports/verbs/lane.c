@@ -357,7 +357,7 @@ int verbs_lane_receive(struct verbs_channel *c, uint32_t lane, uint32_t index)
 	struct ibv_recv_wr *bad, wr = { .wr_id = verbs_receive_id(lane, index) };
 	struct ibv_sge sge;
 
-	if (c->inbox) {
+	if (c->by_send) {
 		sge = (struct ibv_sge){
 			.addr = (uintptr_t)&c->inbox[lane * receive_depth(c) + index],
 			.length = sizeof(*c->inbox),

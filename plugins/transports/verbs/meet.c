@@ -117,7 +117,8 @@ static void take_info(struct verbs_listener *l,
 
 int verbs_listener_open(struct verbs_listener *l,
 			const struct pfw_transport_info *info,
-			const struct verbs_rails *rails, struct pfw_address *self,
+			const struct verbs_rails *rails, bool by_send,
+			struct pfw_address *self,
 			struct pfw_error *err)
 {
 	struct verbs_address *a = &l->self;
@@ -126,6 +127,7 @@ int verbs_listener_open(struct verbs_listener *l,
 	take_info(l, info);
 	a->magic = VERBS_MAGIC;
 	a->version = VERBS_VERSION;
+	a->by_send = by_send;
 	if (getrandom(a->nonce, sizeof(a->nonce), 0) != sizeof(a->nonce))
 		return pfw_error_set(err, EIO, "the kernel gives no random bytes");
 	add_rails(a, rails);

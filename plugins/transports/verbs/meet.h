@@ -40,7 +40,8 @@ struct verbs_call {
 
 int verbs_listener_open(struct verbs_listener *l,
 			const struct pfw_transport_info *info,
-			const struct verbs_rails *rails, struct pfw_address *self,
+			const struct verbs_rails *rails, bool by_send,
+			struct pfw_address *self,
 			struct pfw_error *err);
 void verbs_listener_close(struct verbs_listener *l);
 

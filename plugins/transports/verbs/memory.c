@@ -37,7 +37,7 @@ int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err)
 	c->page->body[0][0] = VERBS_BYE;
 	c->page->body[1][0] = VERBS_WAKE;
 	madvise(at, c->memory_bytes, MADV_HUGEPAGE);
-	if (!c->transport->opt.by_send)
+	if (!c->by_send)
 		return 0;
 	c->inbox = calloc((size_t)c->n_lanes * (c->n_slots + 1), sizeof(*c->inbox));
 	return c->inbox ? 0 : pfw_error_set(err, ENOMEM, "out of memory");
@@ -68,7 +68,7 @@ static int register_with(struct verbs_channel *c, uint32_t p, struct pfw_error *
 				IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
 	if (!port->page)
 		return verbs_no_registration(c, rail, errno, err);
-	if (!c->inbox)
+	if (!c->by_send)
 		return 0;
 	port->inbox = ibv_reg_mr(port->pd, c->inbox, (size_t)c->n_lanes *
 				 (c->n_slots + 1) * sizeof(*c->inbox),

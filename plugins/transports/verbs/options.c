@@ -22,14 +22,22 @@ const struct pfw_option verbs_option_table[] = {
 	  .help = "service level (InfiniBand), priority (RoCE with VLAN)" },
 	{ .name = "traffic_class", .type = PFW_OPT_INT, .def = "0", .max = 255,
 	  .help = "traffic class of the GRH: four times the DSCP, plus ECN bits" },
-	{ .name = "notify", .type = PFW_OPT_CHOICE, .def = "immediate",
-	  .choices = "immediate|send",
-	  .help = "what ends a message: WRITE_WITH_IMM, or a SEND after the WRITE "
-		  "where a device has none" },
+	{ .name = "notify", .type = PFW_OPT_CHOICE, .def = "auto",
+	  .choices = "auto|immediate|send",
+	  .help = "what ends a message: WRITE_WITH_IMM, or a SEND after the WRITE; "
+		  "auto: a SEND where a device of either end has no WRITE_WITH_IMM" },
 };
 
 _Static_assert(sizeof(verbs_option_table) / sizeof(verbs_option_table[0]) ==
 	       VERBS_N_OPTIONS, "the header says how many");
+
+static enum verbs_notify read_notify(const struct pfw_values *opt)
+{
+	const char *text = pfw_value_string(opt, "notify");
+
+	return !strcmp(text, "auto") ? VERBS_NOTIFY_AUTO :
+	       !strcmp(text, "send") ? VERBS_NOTIFY_SEND : VERBS_NOTIFY_IMMEDIATE;
+}
 
 void verbs_options_read(const struct pfw_values *opt, struct verbs_options *out)
 {
@@ -42,7 +50,7 @@ void verbs_options_read(const struct pfw_values *opt, struct verbs_options *out)
 		.rnr_retry = (uint8_t)pfw_value_int(opt, "rnr_retry"),
 		.sl = (uint8_t)pfw_value_int(opt, "sl"),
 		.traffic_class = (uint8_t)pfw_value_int(opt, "traffic_class"),
-		.by_send = !strcmp(pfw_value_string(opt, "notify"), "send"),
+		.notify = read_notify(opt),
 	};
 }
 

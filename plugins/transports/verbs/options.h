@@ -6,7 +6,12 @@
 
 #include <pipefw/transport.h>
 
-#include <stdbool.h>
+/* What ends a message. */
+enum verbs_notify {
+	VERBS_NOTIFY_AUTO, /* what both devices have */
+	VERBS_NOTIFY_IMMEDIATE,
+	VERBS_NOTIFY_SEND,
+};
 
 struct verbs_options {
 	const char *rails; /* "DEVICE[:PORT],..."; NULL: the first active port */
@@ -14,7 +19,7 @@ struct verbs_options {
 	uint32_t qps;      /* per rail and connection */
 	uint8_t timeout, retry_cnt, rnr_retry; /* as ibv_modify_qp() takes them */
 	uint8_t sl, traffic_class;
-	bool by_send; /* notify with SEND, not with an immediate */
+	enum verbs_notify notify;
 };
 
 extern const struct pfw_option verbs_option_table[];

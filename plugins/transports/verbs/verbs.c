@@ -44,6 +44,16 @@ static void verbs_props(const struct pfw_values *opt,
 	give(out, out->size, &props, sizeof(props));
 }
 
+static bool ends_in_send(const struct verbs_transport *t)
+{
+	bool by_send = t->opt.notify == VERBS_NOTIFY_SEND;
+
+	for (uint32_t r = 0; r < t->rails.n; r++)
+		by_send |= t->opt.notify == VERBS_NOTIFY_AUTO &&
+			   !t->rails.rail[r].immediate;
+	return by_send;
+}
+
 static int verbs_open(const struct pfw_values *opt,
 		      const struct pfw_transport_info *info,
 		      const struct pfw_below *below, void **transport,
@@ -60,7 +70,8 @@ static int verbs_open(const struct pfw_values *opt,
 	rc = verbs_rails_open(&t->rails, &t->opt, err);
 	if (rc)
 		goto err_free;
-	rc = verbs_listener_open(&t->listener, info, &t->rails, self, err);
+	rc = verbs_listener_open(&t->listener, info, &t->rails, ends_in_send(t), self,
+				 err);
 	if (rc)
 		goto err_close;
 	*transport = t;
@@ -138,6 +149,7 @@ static int new_channel(struct verbs_transport *t,
 	c->call.socket = -1;
 	c->n_lanes = verbs_lane_count(t, peer);
 	c->cut = verbs_lane_cut(t, peer);
+	c->by_send = t->listener.self.by_send || peer->by_send;
 	rc = verbs_memory_make(c, err);
 	if (!rc)
 		rc = verbs_flow_init(c, err);
@@ -165,7 +177,6 @@ static void introduce(const struct verbs_channel *c, struct verbs_hello *h)
 		.to = c->to,
 		.kind = c->kind,
 		.n_slots = c->n_slots,
-		.by_send = c->transport->opt.by_send,
 		.pid = getpid(),
 	};
 	memcpy(h->host, c->transport->listener.host, sizeof(h->host));
@@ -185,15 +196,12 @@ static int judge(const struct verbs_channel *c, struct pfw_error *err)
 				     c->to, c->n_slots,
 				     (unsigned long long)c->slot_bytes, c->from,
 				     h->n_slots, (unsigned long long)h->slot_bytes);
-	if (h->n_lanes != c->n_lanes || h->by_send != c->transport->opt.by_send)
+	if (h->n_lanes != c->n_lanes)
 		return pfw_error_set(err, EPROTO, "%s channel %u -> %u: rank %u has %u "
-				     "queue pairs and notify = \"%s\", rank %u has %u "
-				     "and \"%s\": qps, rails and notify must be the "
-				     "same everywhere",
+				     "queue pairs, rank %u has %u: qps must be the same "
+				     "everywhere",
 				     pfw_channel_kind_name(c->kind), c->from, c->to,
-				     c->to, c->n_lanes, c->inbox ? "send" : "immediate",
-				     c->from, h->n_lanes,
-				     h->by_send ? "send" : "immediate");
+				     c->to, c->n_lanes, c->from, h->n_lanes);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 #include "device.h"
 
 #define VERBS_MAGIC 0x736272652d776970u /* also tells the endianness */
-#define VERBS_VERSION 3u
+#define VERBS_VERSION 4u
 #define VERBS_LANES 16u
 #define VERBS_HOST_BYTES 48u
 #define VERBS_IP_BYTES 48u
@@ -27,6 +27,7 @@ struct verbs_address {
 	unsigned char nonce[VERBS_NONCE_BYTES];
 	char ip[VERBS_IP_BYTES]; /* numeric */
 	uint32_t tcp_port;
+	uint32_t by_send; /* its messages end in a SEND, in both directions */
 	struct {
 		uint32_t max_msg; /* bytes of one work request */
 		uint32_t n_gids;
@@ -63,7 +64,7 @@ struct verbs_hello {
 	uint64_t slots; /* address of slot 0 at the receiver */
 	uint64_t page;  /* address of this end's struct verbs_page */
 	uint32_t from, to, kind, n_slots;
-	uint32_t n_lanes, by_send;
+	uint32_t n_lanes;
 	int32_t pid;
 	char host[VERBS_HOST_BYTES];
 	char text[252];
