@@ -42,7 +42,8 @@ static int measure(struct pfw_registry *registry,
 	*entry = (struct entry){ .name = name, .one_chunk = one };
 	rc = pfw_schedule_job_open(registry, args, name, one ? 1 : chunks, &job,
 				   status, err);
-	if (rc && *status == PFW_EXIT_CONFIG && !pfw_schedule_is_file(name)) {
+	if (rc == -ELIBACC || (rc && *status == PFW_EXIT_CONFIG &&
+			       !pfw_schedule_is_file(name))) {
 		entry->problem = strdup(err->text);
 		return entry->problem ? 0 : -ENOMEM;
 	}

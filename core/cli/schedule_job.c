@@ -131,8 +131,12 @@ static int ask_plugin(struct pfw_schedule_job *job,
 	stages = (uint64_t)args->ranks * chunks;
 	if (stages * args->microbatches <= 1u << 26)
 		rc = set_costs(job, args->ranks, chunks, err);
-	return rc ? rc : pfw_schedule_plan_make(job->plugin, job->values,
-						&job->shape, &job->plan, err);
+	if (!rc)
+		rc = pfw_schedule_plan_apart(job->plugin, job->values,
+					     &job->shape, &job->plan, err);
+	if (rc == -ELIBACC)
+		*status = PFW_EXIT_PLUGIN;
+	return rc;
 }
 
 /* A file says its sizes itself; given as well, they must agree. */

@@ -35,7 +35,7 @@ static int plan_it(const struct pfw_report *r, const struct candidate *c,
 		.costs = costs,
 	};
 
-	return pfw_schedule_plan_make(c->schedule, c->values, &shape, out, err);
+	return pfw_schedule_plan_apart(c->schedule, c->values, &shape, out, err);
 }
 
 /* Whether it is another order for these costs than without them. */

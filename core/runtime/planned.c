@@ -79,6 +79,6 @@ int pfw_config_plan(const struct pfw_config *cfg, const struct pfw_costs *costs,
 
 	if (cfg->schedule_file)
 		return read_file(cfg, out, err);
-	return pfw_schedule_plan_make(cfg->schedule.plugin, cfg->schedule.values,
-				      &shape, out, err);
+	return pfw_schedule_plan_apart(cfg->schedule.plugin,
+				       cfg->schedule.values, &shape, out, err);
 }

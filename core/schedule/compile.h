@@ -20,6 +20,9 @@
 /** Largest stages * micro-batches of one program: bounds every allocation. */
 #define PFW_MAX_CELLS (1u << 26)
 
+/** F, I and W: most actions that a stage has for a micro-batch. */
+#define PFW_PLAN_TYPES 3u
+
 /** A compute action; all ranks' lie in one array, rank after rank. */
 struct pfw_node {
 	uint32_t type, stage, microbatch;

@@ -149,7 +149,8 @@ static int ask_plugin(const struct pfw_schedule_ops *ops,
 		struct pfw_plan *list = &plan->lists[r];
 
 		/* F, I and W of all it has is the longest right list. */
-		list->limit = (size_t)3 * plan->chunks * plan->microbatches;
+		list->limit = (size_t)PFW_PLAN_TYPES * plan->chunks *
+			      plan->microbatches;
 		rc = ops->plan(shape, opt, r, list, err);
 		if (rc || !list->failed)
 			continue;

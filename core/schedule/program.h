@@ -51,6 +51,15 @@ int pfw_schedule_plan_make(const struct pfw_loaded *schedule,
 			   struct pfw_schedule_plan **out,
 			   struct pfw_error *err);
 /**
+ * The same in a process of its own.  -ELIBACC: the plugin crashed in it, or
+ * ended it.
+ */
+int pfw_schedule_plan_apart(const struct pfw_loaded *schedule,
+			    const struct pfw_values *opt,
+			    const struct pfw_shape *shape,
+			    struct pfw_schedule_plan **out,
+			    struct pfw_error *err);
+/**
  * Forward only, for evaluation and generation, on the placement of @p like: a
  * greedy order, deepest ready stage first.
  */

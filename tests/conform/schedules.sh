@@ -49,4 +49,17 @@ says 2 'must be called pipefw-NAME-KIND.so' pipefw conform ./gpipe.so
 says 3 'no such file\|No such file' pipefw conform ./pipefw-no-schedule.so
 says 3 'REFUSED *loads' pipefw conform \
 	"$PWD/tests/plugins/.libs/pipefw-abi-schedule.so"
+
+# Outside of this command a plugin that crashes is named as well.
+ulimit -c 0
+wrong=$PWD/tests/conform/.libs/pipefw-wrong-schedule.so
+says 3 '/pipefw-wrong-schedule.so: it crashed (signal 11,.* p=2 v=1 m=12' \
+	pipefw schedule "$wrong" -p 2 -m 12 --set how=crash
+says 3 'it ended the process (exit status 0)' \
+	pipefw schedule "$wrong" -p 2 -m 12 --set how=exit
+says 0 '^gpipe' pipefw schedule compare "$wrong" gpipe -p 2 -m 12
+printf 'model = { stage = "synthetic"; };\n' >"$tmp/a.cfg"
+says 3 'wrong-schedule.so: it crashed' pipefw run "$tmp/a.cfg" --dry-run \
+	--set pipeline.schedule="$wrong" --set pipeline.schedule.how=crash \
+	--set pipeline.microbatches=12
 exit $bad
