@@ -241,8 +241,9 @@ static int prepare(struct run *run, struct pfw_error *err)
 	if (pfw_together_check(&run->opt.together, run->cfg->pipeline.ranks,
 			       err))
 		return PFW_EXIT_CONFIG;
-	if (pfw_costs_read(run->registry, run->cfg, &run->costs, err))
-		return PFW_EXIT_DATA;
+	rc = pfw_costs_read(run->registry, run->cfg, &run->costs, err);
+	if (rc)
+		return rc == -ENOTDIR ? PFW_EXIT_CONFIG : PFW_EXIT_DATA;
 	how.cfg = run->cfg;
 	how.costs = pfw_costs_read_of(&run->costs);
 	rc = pfw_job_open(&how, &run->job, err);

@@ -107,10 +107,12 @@ static int read_run(struct pfw_registry *registry,
 
 	if (!args->cost_from)
 		return 0;
-	*status = PFW_EXIT_DATA;
 	rc = pfw_report_read(registry, args->cost_from, run, err);
-	if (rc)
+	*status = rc == -ENOTDIR ? PFW_EXIT_CONFIG : PFW_EXIT_DATA;
+	if (rc) {
+		pfw_error_prefix(err, "--cost-from: ");
 		return rc;
+	}
 	program = (*run)->program;
 	args->run = *run;
 	if (!args->ranks)

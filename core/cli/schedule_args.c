@@ -161,16 +161,25 @@ static int take_costs(const char *text, struct pfw_schedule_args *args,
 		      int *real, struct pfw_error *err)
 {
 	static const char letters[] = "FIW";
+	unsigned seen = 0;
 
 	while (*text) {
 		size_t len = strcspn(text, ",");
 		const char *letter = strchr(letters, *text);
+		unsigned bit;
 		int rc;
 
 		if (!letter || text[1] != '=')
 			return pfw_error_set(err, EINVAL, "--cost takes F, I "
 					     "and W, as in F=1,I=1.2,W=0.8; "
 					     "found \"%.*s\"", (int)len, text);
+		bit = 1u << (letter - letters);
+		if (seen & bit)
+			return pfw_error_set(err, EINVAL, "--cost has %c= "
+					     "twice: for each p-th of the "
+					     "model write %c=1:1:1:3", *letter,
+					     *letter);
+		seen |= bit;
 		rc = take_parts(text + 2, len - 2,
 				&args->costs[letter - letters], real, err);
 		if (rc)

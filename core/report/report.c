@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "runtime/planned.h"
@@ -68,10 +69,15 @@ static int read_traces(struct pfw_report *r, struct pfw_error *err)
 int pfw_report_read(struct pfw_registry *registry, const char *dir,
 		    struct pfw_report **out, struct pfw_error *err)
 {
-	struct pfw_report *r = calloc(1, sizeof(*r));
+	struct pfw_report *r;
 	char path[PATH_MAX];
+	struct stat st;
 	int rc;
 
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return pfw_error_set(err, ENOTDIR, "%s: there is no such folder",
+				     dir);
+	r = calloc(1, sizeof(*r));
 	if (!r || !(r->dir = strdup(dir))) {
 		free(r);
 		return pfw_error_set(err, ENOMEM, "out of memory");

@@ -72,7 +72,7 @@ int pfw_cut_open(const struct pfw_report *r, uint32_t stages, int splits,
 		 struct pfw_cut *c, struct pfw_error *err);
 void pfw_cut_close(struct pfw_cut *c);
 
-/** Only what was measured, nothing predicted. */
+/** Only what was measured, nothing predicted.  -ENOTDIR: @p dir is no folder. */
 int pfw_report_read(struct pfw_registry *registry, const char *dir,
 		    struct pfw_report **out, struct pfw_error *err);
 int pfw_report_open(struct pfw_registry *registry, const char *dir,

@@ -110,6 +110,10 @@ refused 2 'F= has 3 times, and there are 2 ranks: give one, or 2' \
 	gpipe -p 2 -m 2 --cost F=1:1:1
 refused 2 'found ""' gpipe -p 2 -m 2 --cost F=1:
 refused 2 'found "G=1"' gpipe -p 2 -m 2 --cost F=1,G=1
+refused 2 'has F= twice' gpipe -p 2 -m 2 --cost F=1,I=1,F=2
+refused 2 '/none: there is no such folder' gpipe --cost-from "$tmp/none"
+refused 2 'there is no such folder' gpipe --cost-from "$tmp/narrow"
+refused 4 'config.cfg: ' gpipe --cost-from "$tmp"
 refused 2 'one schedule at a time' gpipe 1f1b -p 2 -m 2
 refused 3 'there is no schedule "gpip"' gpip -p 2 -m 2
 
