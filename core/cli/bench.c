@@ -20,13 +20,15 @@ static const char usage[] =
 	"NAME is a transport's (default shm).\n"
 	"PIPEFW_PYTHON names a Python that has PyTorch (default python3).\n";
 
+enum { COMPUTE, TRANSPORT, TRAIN };
+
 static const struct part {
 	const char *name;
 	int (*run)(struct pfw_bench *bench, struct pfw_error *err);
 } parts[] = {
-	{ "compute", pfw_bench_compute },
-	{ "transport", pfw_bench_transport },
-	{ "train", pfw_bench_train },
+	[COMPUTE] = { "compute", pfw_bench_compute },
+	[TRANSPORT] = { "transport", pfw_bench_transport },
+	[TRAIN] = { "train", pfw_bench_train },
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -118,13 +120,34 @@ static int parse(struct options *o, int argc, char **argv)
 	return rc;
 }
 
+static int is_wanted(const struct options *o, size_t part)
+{
+	return !o->wanted || o->wanted & 1u << part;
+}
+
+/* Before anything is measured; the parts take what they need themselves. */
+static int check_plugins(const struct options *o, struct pfw_error *err)
+{
+	const struct pfw_bench *bench = &o->bench;
+	const struct pfw_loaded *plugin;
+	int rc = 0;
+
+	if (is_wanted(o, COMPUTE) || is_wanted(o, TRAIN))
+		rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE,
+				      bench->device, &plugin, err);
+	if (!rc && is_wanted(o, TRANSPORT))
+		rc = pfw_registry_get(bench->registry, PFW_KIND_TRANSPORT,
+				      bench->transport, &plugin, err);
+	return rc;
+}
+
 int pfw_cli_bench(int argc, char **argv)
 {
 	const char *python = getenv("PIPEFW_PYTHON");
 	struct options o = { .bench = { .rounds = 5, .device = "cpu",
 				      .transport = "shm" } };
 	struct pfw_error err = { 0 };
-	int rc;
+	int rc, status = PFW_EXIT_PLUGIN;
 
 	if (parse(&o, argc, argv))
 		return PFW_EXIT_CONFIG;
@@ -134,11 +157,15 @@ int pfw_cli_bench(int argc, char **argv)
 	}
 	o.bench.python = python && *python ? python : "python3";
 	rc = pfw_registry_open(NULL, &o.bench.registry, &err);
+	if (!rc)
+		rc = check_plugins(&o, &err);
+	if (!rc)
+		status = PFW_EXIT_INTERNAL;
 	for (size_t i = 0; !rc && i < N_PARTS; i++)
-		if (!o.wanted || o.wanted & 1u << i)
+		if (is_wanted(&o, i))
 			rc = parts[i].run(&o.bench, &err);
 	if (rc)
 		fprintf(stderr, "pipefw bench: %s\n", err.text);
 	pfw_registry_close(o.bench.registry);
-	return rc ? PFW_EXIT_INTERNAL : PFW_EXIT_OK;
+	return rc ? status : PFW_EXIT_OK;
 }

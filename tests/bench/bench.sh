@@ -41,7 +41,8 @@ printf "#!/bin/sh\nexit 1\n" >"$tmp/bin/mpicc"
 chmod +x "$tmp/bin/mpicc"
 says 0 'no mpicc' env PATH="$tmp/bin:$PATH" pipefw bench transport tcp --quick \
 	--rounds 1
-says 1 'did you mean "tcp"' pipefw bench transport tpc
+says 3 'did you mean "tcp"' pipefw bench transport tpc
+says 3 'did you mean "cpu"' pipefw bench train --device cpux
 
 # A Python without torch: ours alone, and why.
 PIPEFW_PYTHON=$(command -v false) says 0 'has no torch' pipefw bench train \
