@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@ struct scanner {
 	const char *path;
 	unsigned line;
 	unsigned depth;
+	int in_array;     /* after a '[' */
+	char first[32];   /* number of that array; empty: none yet */
+	int first_real;
 	struct pfw_error *err;
 };
 
@@ -106,6 +110,27 @@ static int check_integer(struct scanner *s, const char *word, const char *tail)
 	return 0;
 }
 
+/* libconfig takes no integer among numbers with a point, nor the reverse, and
+ * would say no more than that something is mixed. */
+static int check_array(struct scanner *s, const char *word, int real)
+{
+	const char *whole = real ? s->first : word;
+
+	if (!s->in_array)
+		return 0;
+	if (!*s->first) {
+		snprintf(s->first, sizeof(s->first), "%s", word);
+		s->first_real = real;
+		return 0;
+	}
+	if (real == s->first_real)
+		return 0;
+	return pfw_error_set(s->err, EINVAL, "%s:%u: an array has either whole "
+			     "numbers alone or none, and here are %s and %s: "
+			     "write %s.0", s->path, s->line, s->first, word,
+			     whole);
+}
+
 static int check_number(struct scanner *s)
 {
 	static const char digits[] = "0123456789";
@@ -113,6 +138,7 @@ static int check_number(struct scanner *s)
 	size_t len = number_length(s), sign, span;
 	char word[LONGEST_NUMBER];
 	const char *tail;
+	int rc = 0;
 
 	if (len >= sizeof(word))
 		return refuse(s, "a number of more than 399 characters");
@@ -130,12 +156,14 @@ static int check_number(struct scanner *s)
 		span = sign + strspn(word + sign, digits);
 	}
 	tail = word + span;
+	if (!*tail)
+		rc = check_array(s, word, 0);
 	if (!*tail || !strcmp(tail, "L") || !strcmp(tail, "LL"))
-		return check_integer(s, word, tail);
+		return rc ? rc : check_integer(s, word, tail);
 	if (!isfinite(strtod(word, NULL)))
 		return pfw_error_set(s->err, EINVAL, "%s:%u: %s is too large for "
 				     "a number", s->path, s->line, word);
-	return 0;
+	return check_array(s, word, 1);
 }
 
 static int check_token(struct scanner *s)
@@ -165,6 +193,10 @@ static int check_token(struct scanner *s)
 		return refuse(s, "groups and lists nested more than 32 deep");
 	if (strchr("})]", c) && s->depth)
 		s->depth--;
+	if (strchr("{([})]", c)) {
+		s->in_array = c == '[';
+		*s->first = '\0';
+	}
 	step(s);
 	return 0;
 }
@@ -193,7 +225,8 @@ static int check_bytes(struct scanner *s)
 int pfw_config_scan(const char *text, size_t len, const char *path,
 		    struct pfw_error *err)
 {
-	struct scanner s = { text, text + len, path, 1, 0, err };
+	struct scanner s = { .at = text, .end = text + len, .path = path,
+			     .line = 1, .err = err };
 	int rc;
 
 	rc = check_bytes(&s);

@@ -366,6 +366,10 @@ static void files(void)
 	refused_bytes(nul, sizeof(nul), NULL, ":2: a NUL byte");
 	refused("\xef\xbb\xbfrun = { };", NULL, "byte order mark");
 	refused("a\n\xff\xfe", NULL, ":2: bytes that are not UTF-8");
+	refused("a = [\n0, 0.9];", NULL, ":2: an array has either whole "
+		"numbers alone or none, and here are 0 and 0.9: write 0.0");
+	refused("a = [1e-1,\n2];", NULL, ":2: an array has either whole "
+		"numbers alone or none, and here are 1e-1 and 2: write 2.0");
 	memset(big, ' ', (1 << 20) + 1);
 	refused_bytes(big, (1 << 20) + 1, NULL, file);
 	memset(big, '(', 1000);
