@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "data/dataset.h"
 #include "data/order.h"
 
@@ -124,11 +124,9 @@ static void free_buffers(struct pfw_loader *ld)
 	}
 }
 
-/** The thread takes no signals: they are for the threads that know of them. */
 static int start_thread(struct pfw_loader *ld, struct pfw_error *err)
 {
 	pthread_condattr_t attr;
-	sigset_t all, before;
 	int rc;
 
 	pthread_mutex_init(&ld->lock, NULL);
@@ -136,10 +134,7 @@ static int start_thread(struct pfw_loader *ld, struct pfw_error *err)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&ld->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&ld->thread, NULL, read_ahead, ld);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	rc = pfw_thread_start(&ld->thread, read_ahead, ld);
 	if (!rc)
 		return 0;
 	pthread_cond_destroy(&ld->changed);

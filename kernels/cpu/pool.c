@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 /* From linux/futex.h, which a musl system may be without. */
 #define FUTEX_WAIT_PRIVATE 128
@@ -212,24 +212,19 @@ float *cpu_pool_shared(struct cpu_pool *pool)
 	return pool->scratch + pool->info.threads * CPU_SCRATCH;
 }
 
-/* They take no signals: those are for the threads that know of them. */
 static int start(struct cpu_pool *pool)
 {
-	sigset_t all, before;
 	int rc = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (!rc && pool->started + 1 < pool->info.threads) {
 		struct worker *worker = &pool->workers[pool->started];
 
 		worker->pool = pool;
 		worker->scratch = pool->scratch +
 				  (pool->started + 1) * CPU_SCRATCH;
-		rc = pthread_create(&worker->id, NULL, worker_main, worker);
+		rc = pfw_thread_start(&worker->id, worker_main, worker);
 		pool->started += !rc;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc;
 }
 

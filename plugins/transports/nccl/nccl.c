@@ -8,14 +8,13 @@
  * stream.  A thread of each rank looks after what NCCL is still launching, and
  * whether a communicator has failed by itself.
  */
-#include "../tcp/call.h"
-#include "channel.h"
+#include "nccl.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,37 +26,6 @@
 #define MAX_BYTES ((uint64_t)1 << 40)
 #define LOOK_NS 20000     /* at what a GPU is doing */
 #define WATCH_NS 100000000 /* over what should go well */
-
-struct transport {
-	struct nccl_library lib;
-	struct tcp_self self;
-	struct tcp_listener listener;
-	uint64_t spin_ns;
-	uint32_t ctas;
-	bool by_edge;       /* a communicator for all kinds */
-	int card;
-	pthread_mutex_t lock; /* of all communicators and channels */
-	pthread_t thread;
-	int wake;           /* an eventfd */
-	bool stop;
-	struct nccl_comm *comms;
-	struct channel *closed; /* their memory is freed last */
-};
-
-#define CONNECTING 0u /* the two ends look for each other */
-#define AGREEING 1u   /* the communicator's id is on its way */
-#define MAKING 2u     /* NCCL brings the two together */
-#define OPEN 3u
-
-struct channel {
-	struct transport *t;
-	struct tcp_call call;
-	unsigned stage;
-	ncclUniqueId id;
-	size_t have;        /* of it */
-	struct nccl_channel c;
-	struct channel *next; /* closed */
-};
 
 static void nccl_props(const struct pfw_values *opt,
 		       struct pfw_transport_props *out)
@@ -103,7 +71,7 @@ static int nccl_probe(char *why, size_t len)
 }
 
 /* How long until somebody should look again; the lock is held. */
-static long look_after(struct transport *t)
+static long look_after(struct nccl_transport *t)
 {
 	long next = WATCH_NS;
 
@@ -117,7 +85,7 @@ static long look_after(struct transport *t)
 
 static void *thread_main(void *arg)
 {
-	struct transport *t = arg;
+	struct nccl_transport *t = arg;
 	struct pollfd p = { .fd = t->wake, .events = POLLIN };
 	bool stop = false;
 	eventfd_t n;
@@ -136,21 +104,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are the rank's own thread's. */
-static int start_thread(struct transport *t)
-{
-	sigset_t all, before;
-	int code;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&t->thread, NULL, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return code;
-}
-
 /* The card that the rank's device has made current. */
-static int choose_card(struct transport *t, const struct pfw_values *opt,
+static int choose_card(struct nccl_transport *t, const struct pfw_values *opt,
 		       struct pfw_error *err)
 {
 	cudaError_t e;
@@ -163,23 +118,13 @@ static int choose_card(struct transport *t, const struct pfw_values *opt,
 			     t->self.rank, cudaGetErrorString(e));
 }
 
-static void take_info(struct transport *t, const struct pfw_values *opt,
+static void take_info(struct nccl_transport *t, const struct pfw_values *opt,
 		      const struct pfw_transport_info *info)
 {
-	const char *host = pfw_value_string(opt, "address");
-
-	if (!host && info->size > offsetof(struct pfw_transport_info, address))
-		host = info->address;
-	t->self.rank = info->rank;
-	t->self.ranks = info->ranks;
-	t->self.job = info->job;
+	tcp_self_take(&t->self, pfw_value_string(opt, "address"), info);
 	t->spin_ns = info->spin_ns;
 	t->ctas = (uint32_t)pfw_value_int(opt, "ctas");
 	t->by_edge = !strcmp(pfw_value_string(opt, "communicators"), "edge");
-	snprintf(t->self.host, sizeof(t->self.host), "%s",
-		 host ? host : "127.0.0.1");
-	if (info->size > offsetof(struct pfw_transport_info, key) && info->key)
-		memcpy(t->self.key, info->key, sizeof(t->self.key));
 }
 
 static int nccl_open(const struct pfw_values *opt,
@@ -187,7 +132,7 @@ static int nccl_open(const struct pfw_values *opt,
 		     const struct pfw_below *below, void **transport,
 		     struct pfw_address *self, struct pfw_error *err)
 {
-	struct transport *t = calloc(1, sizeof(*t));
+	struct nccl_transport *t = calloc(1, sizeof(*t));
 	int rc;
 
 	(void)below;
@@ -203,7 +148,8 @@ static int nccl_open(const struct pfw_values *opt,
 		goto err_free;
 	pthread_mutex_init(&t->lock, NULL);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = t->wake < 0 ? errno : start_thread(t);
+	rc = t->wake < 0 ? errno :
+			   pfw_thread_start(&t->thread, thread_main, t);
 	if (rc) {
 		rc = pfw_error_set(err, rc, "rank %u cannot start the thread of "
 				   "the nccl transport: %s", info->rank,
@@ -225,8 +171,8 @@ err_free:
 
 static void nccl_close(void *transport)
 {
-	struct transport *t = transport;
-	struct channel *c;
+	struct nccl_transport *t = transport;
+	struct nccl_end *c;
 
 	if (!t)
 		return;
@@ -247,212 +193,15 @@ static void nccl_close(void *transport)
 	free(t);
 }
 
-/* One more user of the communicator for this channel, which may be new. */
-static int join(struct transport *t, const struct pfw_channel_info *info,
-		struct nccl_comm **out, struct pfw_error *err)
-{
-	uint32_t kind = t->by_edge ? PFW_NONE : info->kind;
-	struct nccl_comm *c = t->comms;
-	int rc;
-
-	while (c && (c->from != info->from || c->to != info->to ||
-		     c->kind != kind))
-		c = c->next;
-	if (!c) {
-		c = calloc(1, sizeof(*c));
-		if (!c)
-			return pfw_error_set(err, ENOMEM, "out of memory");
-		c->from = info->from;
-		c->to = info->to;
-		c->kind = kind;
-		rc = nccl_comm_open(c, &t->lib, err);
-		if (rc) {
-			free(c);
-			return rc;
-		}
-		c->next = t->comms;
-		t->comms = c;
-	}
-	c->users++;
-	*out = c;
-	return 0;
-}
-
-/* The last one out takes it with him. */
-static void leave(struct transport *t, struct nccl_comm *c)
-{
-	struct nccl_comm **at = &t->comms;
-
-	if (--c->users)
-		return;
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
-	free(c);
-}
-
-static void nccl_close_channel(void *channel)
-{
-	struct channel *c = channel;
-	struct nccl_comm *comm;
-
-	if (!c)
-		return;
-	comm = c->c.comm;
-	pthread_mutex_lock(&c->t->lock);
-	if (c->stage != CONNECTING)
-		tcp_stream_push(&c->c.stream);
-	if (comm) {
-		nccl_channel_delist(&c->c);
-		/* Its slots may be in flight; so no other kind goes on either. */
-		nccl_comm_fail(comm, EPIPE, "a channel was closed");
-		nccl_comm_close(comm);
-		leave(c->t, comm);
-	}
-	pthread_mutex_unlock(&c->t->lock);
-	if (c->stage != CONNECTING)
-		tcp_stream_close(&c->c.stream);
-	else if (c->call.socket >= 0)
-		close(c->call.socket);
-	c->next = c->t->closed;
-	c->t->closed = c;
-}
-
-static int new_channel(struct transport *t, const struct pfw_channel_info *info,
-		       struct channel **out, struct pfw_error *err)
-{
-	struct channel *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return pfw_error_set(err, ENOMEM, "out of memory");
-	c->t = t;
-	c->call.socket = -1;
-	c->call.hello = (struct tcp_hello){
-		.job = t->self.job,
-		.from = info->from,
-		.to = info->to,
-		.kind = info->kind,
-		.n_slots = info->n_slots,
-		.slot_bytes = info->slot_bytes,
-	};
-	*out = c;
-	return 0;
-}
-
-static int connect_ends(struct channel *c, const struct pfw_channel_info *info,
-			const struct pfw_address *peer, struct pfw_error *err)
-{
-	struct transport *t = c->t;
-	uint64_t pid;
-	int fd, rc;
-
-	if (!info->sending) {
-		rc = tcp_listener_answer(&t->listener, &c->call.hello, &fd,
-					 &pid, err);
-	} else {
-		rc = tcp_call_go_on(&c->call, &t->self, peer, err);
-		fd = c->call.socket;
-		pid = c->call.answer.pid;
-		if (!rc)
-			c->call.socket = -1;
-	}
-	if (rc)
-		return rc;
-	rc = tcp_stream_open(&c->c.stream, info, fd, pid, false, err);
-	if (rc)
-		close(fd);
-	else
-		c->stage = AGREEING;
-	return rc;
-}
-
-static int lost(const struct channel *c, struct pfw_error *err)
-{
-	return pfw_error_set(err, EPIPE, "rank %u (process %llu) is gone, or has "
-			     "closed the channel, before it was open",
-			     c->c.stream.peer,
-			     (unsigned long long)c->c.stream.peer_pid);
-}
-
-/* The sender makes the id of a communicator, and tells it with each channel. */
-static int agree(struct channel *c, struct pfw_error *err)
-{
-	struct nccl_comm *comm = c->c.comm;
-	ncclResult_t e = ncclSuccess;
-	int rc;
-
-	if (c->c.stream.info.sending) {
-		if (!comm->has_id)
-			e = c->t->lib.get_unique_id(&comm->id);
-		if (e)
-			return pfw_error_set(err, EIO, "ncclGetUniqueId: %s",
-					     c->t->lib.error_string(e));
-		rc = tcp_say(c->c.stream.socket, &comm->id, sizeof(comm->id));
-	} else {
-		rc = tcp_take(c->c.stream.socket, &c->id, sizeof(c->id),
-			      &c->have);
-		if (!rc && !comm->has_id)
-			comm->id = c->id;
-	}
-	if (rc)
-		return rc == -EAGAIN ? rc : lost(c, err);
-	comm->has_id = true;
-	c->stage = MAKING;
-	return 0;
-}
-
-static int make(struct channel *c, struct pfw_error *err)
-{
-	struct pollfd p = { .fd = c->c.stream.socket, .events = POLLRDHUP };
-	int rc = nccl_comm_make(c->c.comm, c->t->self.rank, c->t->ctas, err);
-
-	if (rc == -EAGAIN && poll(&p, 1, 0) > 0)
-		return lost(c, err);
-	if (!rc)
-		rc = nccl_channel_open(&c->c, c->c.comm, err);
-	if (!rc)
-		c->stage = OPEN;
-	return rc;
-}
-
-static int nccl_open_channel(void *transport,
-			     const struct pfw_channel_info *info,
-			     const struct pfw_address *peer, void **channel,
-			     struct pfw_error *err)
-{
-	struct transport *t = transport;
-	struct channel *c = *channel;
-	struct tcp_address a;
-	int rc = tcp_address_read(peer, info->sending ? info->to : info->from,
-				  &a, err);
-
-	if (!rc && !c)
-		rc = new_channel(t, info, &c, err);
-	if (rc)
-		return rc;
-	*channel = c;
-	if (c->stage == CONNECTING)
-		rc = connect_ends(c, info, peer, err);
-	pthread_mutex_lock(&t->lock);
-	if (!rc && !c->c.comm)
-		rc = join(t, info, &c->c.comm, err);
-	if (!rc && c->stage == AGREEING)
-		rc = agree(c, err);
-	if (!rc && c->stage == MAKING)
-		rc = make(c, err);
-	pthread_mutex_unlock(&t->lock);
-	return rc;
-}
-
 static void *nccl_slot(void *channel, uint32_t slot)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 
 	return nccl_channel_slot(&c->c, slot);
 }
 
 /* Something is with NCCL still: the thread sees to it while the rank computes. */
-static void unlock(struct channel *c)
+static void unlock(struct nccl_end *c)
 {
 	bool pending = c->c.comm->first || tcp_stream_wants_out(&c->c.stream);
 
@@ -463,7 +212,7 @@ static void unlock(struct channel *c)
 
 static int nccl_acquire(void *channel, uint32_t slot, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	int rc;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -475,7 +224,7 @@ static int nccl_acquire(void *channel, uint32_t slot, struct pfw_error *err)
 static int nccl_send(void *channel, uint32_t slot, uint64_t bytes,
 		     const struct pfw_message_id *id, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	int rc;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -487,7 +236,7 @@ static int nccl_send(void *channel, uint32_t slot, uint64_t bytes,
 static int nccl_post(void *channel, uint32_t slot, uint64_t bytes,
 		     struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	int rc;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -499,7 +248,7 @@ static int nccl_post(void *channel, uint32_t slot, uint64_t bytes,
 static int nccl_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 		     struct pfw_message_id *id, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	int rc;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -510,7 +259,7 @@ static int nccl_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 
 static int nccl_release(void *channel, uint32_t slot, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	int rc;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -521,7 +270,7 @@ static int nccl_release(void *channel, uint32_t slot, struct pfw_error *err)
 
 static int nccl_bind_queue(void *channel, void *queue, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 
 	if (c->c.host)
 		return pfw_error_set(err, ENOTSUP, "slots in the host's memory "
@@ -535,7 +284,7 @@ static int nccl_bind_queue(void *channel, void *queue, struct pfw_error *err)
 
 /* A head wakes it; what a GPU does has to be looked at.  A dead peer's socket
  * would wake it for ever. */
-static void sleep_a_little(struct channel *c, uint64_t until, bool busy,
+static void sleep_a_little(struct nccl_end *c, uint64_t until, bool busy,
 			   bool dead)
 {
 	struct pollfd p = { .fd = dead ? -1 : c->c.stream.socket,
@@ -550,7 +299,7 @@ static void sleep_a_little(struct channel *c, uint64_t until, bool busy,
 
 static int nccl_wait(void *channel, uint32_t slot, uint64_t deadline)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	uint64_t spin_end = pfw_now() + c->t->spin_ns;
 	bool slept = false;
 
@@ -579,7 +328,7 @@ static int nccl_wait(void *channel, uint32_t slot, uint64_t deadline)
  * channel that has failed is told too: who waits may wait for what it carried. */
 static int nccl_check(void *channel, struct pfw_error *err)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	struct pollfd p = { .fd = c->c.stream.socket, .events = POLLRDHUP };
 	int rc;
 
@@ -598,7 +347,7 @@ static int nccl_check(void *channel, struct pfw_error *err)
 
 static void nccl_stats(void *channel, struct pfw_channel_stats *out)
 {
-	struct channel *c = channel;
+	struct nccl_end *c = channel;
 	size_t size = out->size;
 
 	pthread_mutex_lock(&c->t->lock);
@@ -631,8 +380,8 @@ static const struct pfw_transport_ops ops = {
 	.props = nccl_props,
 	.open = nccl_open,
 	.close = nccl_close,
-	.open_channel = nccl_open_channel,
-	.close_channel = nccl_close_channel,
+	.open_channel = nccl_end_open,
+	.close_channel = nccl_end_close,
 	.slot = nccl_slot,
 	.acquire = nccl_acquire,
 	.send = nccl_send,

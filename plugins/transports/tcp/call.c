@@ -1,17 +1,29 @@
 #include "call.h"
 
+#include "../common/socket.h"
+
 #include <errno.h>
-#include <netdb.h>
-#include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define DIALLING 0u /* until it is connected */
 #define ASKING 1u   /* for an answer */
 #define PROVING 2u  /* for a verdict */
+
+void tcp_call_begin(struct tcp_call *call, const struct tcp_self *self,
+		    const struct pfw_channel_info *info)
+{
+	*call = (struct tcp_call){ .socket = -1 };
+	call->hello = (struct tcp_hello){
+		.job = self->job,
+		.from = info->from,
+		.to = info->to,
+		.kind = info->kind,
+		.n_slots = info->n_slots,
+		.slot_bytes = info->slot_bytes,
+	};
+}
 
 int tcp_address_read(const struct pfw_address *in, uint32_t rank,
 		     struct tcp_address *out, struct pfw_error *err)
@@ -38,40 +50,20 @@ static int no_answer(const struct tcp_call *call, const struct tcp_address *a,
 static int dial(struct tcp_call *call, const struct tcp_address *a,
 		struct pfw_error *err)
 {
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-	};
-	struct addrinfo *list;
-	char port[8];
-	int code = 0;
+	int rc = socket_call(a->host, a->port, &call->socket);
 
-	snprintf(port, sizeof(port), "%u", a->port & 0xffff);
-	if (getaddrinfo(a->host, port, &hints, &list))
-		return no_answer(call, a, EINVAL, err);
-	call->socket = socket(list->ai_family,
-			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (call->socket < 0)
-		code = errno;
-	else if (connect(call->socket, list->ai_addr, list->ai_addrlen))
-		code = errno;
-	freeaddrinfo(list);
 	call->stage = DIALLING;
 	call->have = 0;
-	return code && code != EINPROGRESS ? no_answer(call, a, code, err) : 0;
+	return rc ? no_answer(call, a, -rc, err) : 0;
 }
 
 static int greet(struct tcp_call *call, const struct tcp_address *a,
 		 struct pfw_error *err)
 {
-	struct pollfd p = { .fd = call->socket, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int code = 0;
+	int rc = socket_called(call->socket);
 
-	if (poll(&p, 1, 0) <= 0)
-		return -EAGAIN;
-	if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &code, &len) || code)
-		return no_answer(call, a, code ? code : errno, err);
+	if (rc)
+		return rc == -EAGAIN ? rc : no_answer(call, a, -rc, err);
 	call->hello.magic = TCP_MAGIC;
 	call->hello.pid = (uint64_t)getpid();
 	if (getrandom(call->hello.nonce, TCP_NONCE_BYTES, 0) != TCP_NONCE_BYTES)

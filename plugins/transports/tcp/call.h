@@ -16,6 +16,9 @@ struct tcp_call {
 	size_t have;
 };
 
+/** Nobody is called yet. */
+void tcp_call_begin(struct tcp_call *call, const struct tcp_self *self,
+		    const struct pfw_channel_info *info);
 /** -EINVAL: no address of this transport. */
 int tcp_address_read(const struct pfw_address *in, uint32_t rank,
 		     struct tcp_address *out, struct pfw_error *err);

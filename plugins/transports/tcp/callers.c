@@ -1,78 +1,47 @@
 #include "callers.h"
 
-#include <arpa/inet.h>
+#include "../common/socket.h"
+
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int resolve(const char *host, struct addrinfo **out,
-		   struct pfw_error *err)
+void tcp_self_take(struct tcp_self *self, const char *host,
+		   const struct pfw_transport_info *info)
 {
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-	};
-
-	if (getaddrinfo(host, "0", &hints, out))
-		return pfw_error_set(err, EINVAL,
-				     "transport.address = \"%s\" must be an "
-				     "IPv4 or IPv6 address in numbers", host);
-	return 0;
-}
-
-static int port_of(int fd, uint32_t *out)
-{
-	struct sockaddr_storage a;
-	socklen_t len = sizeof(a);
-
-	if (getsockname(fd, (struct sockaddr *)&a, &len))
-		return -errno;
-	*out = ntohs(a.ss_family == AF_INET6 ?
-			     ((struct sockaddr_in6 *)&a)->sin6_port :
-			     ((struct sockaddr_in *)&a)->sin_port);
-	return 0;
-}
-
-static int listen_at(const struct addrinfo *a, int *out, uint32_t *port)
-{
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, SOMAXCONN) ?
-		     -errno : port_of(fd, port);
-	if (rc)
-		close(fd);
-	else
-		*out = fd;
-	return rc;
+	if (!host && info->size > offsetof(struct pfw_transport_info, address))
+		host = info->address;
+	self->rank = info->rank;
+	self->ranks = info->ranks;
+	self->job = info->job;
+	snprintf(self->host, sizeof(self->host), "%s",
+		 host ? host : "127.0.0.1");
+	if (info->size > offsetof(struct pfw_transport_info, key) && info->key)
+		memcpy(self->key, info->key, sizeof(self->key));
 }
 
 int tcp_listener_open(struct tcp_listener *l, const struct tcp_self *self,
 		      struct pfw_address *out, struct pfw_error *err)
 {
 	struct tcp_address a = { .magic = TCP_MAGIC };
-	struct addrinfo *list;
-	int rc = resolve(self->host, &list, err);
+	int rc = socket_listen(self->host, &l->socket, &a.port);
 
-	if (rc)
-		return rc;
-	l->self = self;
-	l->n = 0;
-	rc = listen_at(list, &l->socket, &a.port);
-	freeaddrinfo(list);
+	if (rc == -EINVAL)
+		return pfw_error_set(err, EINVAL,
+				     "transport.address = \"%s\" must be an "
+				     "IPv4 or IPv6 address in numbers",
+				     self->host);
 	if (rc)
 		return pfw_error_set(err, -rc,
 				     "rank %u cannot listen at %s: %s",
 				     self->rank, self->host, strerror(-rc));
+	l->self = self;
+	l->n = 0;
 	memcpy(a.host, self->host, sizeof(a.host));
 	out->len = sizeof(a);
 	memcpy(out->bytes, &a, sizeof(a));

@@ -38,6 +38,10 @@ struct tcp_listener {
 	struct tcp_caller callers[TCP_CALLERS]; /**< oldest first */
 };
 
+/** @p host: the one that was chosen, or NULL. */
+void tcp_self_take(struct tcp_self *self, const char *host,
+		   const struct pfw_transport_info *info);
+
 int tcp_listener_open(struct tcp_listener *l, const struct tcp_self *self,
 		      struct pfw_address *out, struct pfw_error *err);
 void tcp_listener_close(struct tcp_listener *l);

@@ -13,11 +13,10 @@
 #include "stream.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -113,36 +112,6 @@ static void *thread_main(void *arg)
 	}
 }
 
-/* Signals are the rank's own thread's. */
-static int start_thread(struct transport *t)
-{
-	sigset_t all, before;
-	int code;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&t->thread, NULL, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return code;
-}
-
-static void take_info(struct transport *t, const struct pfw_values *opt,
-		      const struct pfw_transport_info *info)
-{
-	const char *host = pfw_value_string(opt, "address");
-
-	if (!host && info->size > offsetof(struct pfw_transport_info, address))
-		host = info->address;
-	t->self.rank = info->rank;
-	t->self.ranks = info->ranks;
-	t->self.job = info->job;
-	t->spin_ns = info->spin_ns;
-	snprintf(t->self.host, sizeof(t->self.host), "%s",
-		 host ? host : "127.0.0.1");
-	if (info->size > offsetof(struct pfw_transport_info, key) && info->key)
-		memcpy(t->self.key, info->key, sizeof(t->self.key));
-}
-
 static int tcp_open(const struct pfw_values *opt,
 		    const struct pfw_transport_info *info,
 		    const struct pfw_below *below, void **transport,
@@ -154,7 +123,8 @@ static int tcp_open(const struct pfw_values *opt,
 	(void)below;
 	if (!t)
 		return pfw_error_set(err, ENOMEM, "out of memory");
-	take_info(t, opt, info);
+	tcp_self_take(&t->self, pfw_value_string(opt, "address"), info);
+	t->spin_ns = info->spin_ns;
 	rc = tcp_listener_open(&t->listener, &t->self, self, err);
 	if (rc)
 		goto err_free;
@@ -164,7 +134,7 @@ static int tcp_open(const struct pfw_values *opt,
 	if (t->epoll < 0 || t->stop < 0)
 		code = errno;
 	else
-		code = start_thread(t);
+		code = pfw_thread_start(&t->thread, thread_main, t);
 	if (code) {
 		rc = pfw_error_set(err, code, "rank %u cannot start the thread "
 				   "of the tcp transport: %s",
@@ -229,15 +199,7 @@ static int new_channel(struct transport *t, const struct pfw_channel_info *info,
 	if (!c)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	c->t = t;
-	c->call.socket = -1;
-	c->call.hello = (struct tcp_hello){
-		.job = t->self.job,
-		.from = info->from,
-		.to = info->to,
-		.kind = info->kind,
-		.n_slots = info->n_slots,
-		.slot_bytes = info->slot_bytes,
-	};
+	tcp_call_begin(&c->call, &t->self, info);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->changed, &attr);

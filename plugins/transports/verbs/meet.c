@@ -1,8 +1,8 @@
 #include "meet.h"
 
-#include <arpa/inet.h>
+#include "../common/socket.h"
+
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -31,24 +31,6 @@ static void tune(int fd)
 			   &options[i].value, sizeof(options[i].value));
 }
 
-/* @p ip in numbers; the list is freeaddrinfo()'s.  0 or EAI_*. */
-static int resolve(const char *ip, uint32_t port, struct addrinfo **out)
-{
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-	};
-	char digits[12];
-
-	snprintf(digits, sizeof(digits), "%u", port);
-	return getaddrinfo(ip, digits, &hints, out);
-}
-
-static int new_socket(const struct addrinfo *a)
-{
-	return socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-}
-
 static void add_rails(struct verbs_address *a, const struct verbs_rails *rails)
 {
 	a->n_rails = rails->n;
@@ -65,39 +47,17 @@ static void add_rails(struct verbs_address *a, const struct verbs_rails *rails)
 	}
 }
 
-/* The port that the kernel has chosen; 0: it says none. */
-static uint32_t port_of(int fd)
-{
-	struct sockaddr_storage a = { 0 };
-	socklen_t len = sizeof(a);
-
-	if (getsockname(fd, (struct sockaddr *)&a, &len))
-		return 0;
-	return ntohs(a.ss_family == AF_INET6 ?
-			     ((struct sockaddr_in6 *)&a)->sin6_port :
-			     ((struct sockaddr_in *)&a)->sin_port);
-}
-
 static int start_listening(struct verbs_listener *l, struct pfw_error *err)
 {
-	struct addrinfo *a;
-	int rc;
+	int rc = socket_listen(l->self.ip, &l->socket, &l->self.tcp_port);
 
-	if (resolve(l->self.ip, 0, &a))
+	if (rc == -EINVAL)
 		return pfw_error_set(err, EINVAL, "%s is no address in numbers",
 				     l->self.ip);
-	l->socket = new_socket(a);
-	if (l->socket >= 0 && !bind(l->socket, a->ai_addr, a->ai_addrlen) &&
-	    !listen(l->socket, SOMAXCONN))
-		l->self.tcp_port = port_of(l->socket);
-	freeaddrinfo(a);
-	if (l->self.tcp_port)
-		return 0;
-	rc = pfw_error_set(err, errno, "rank %u cannot listen at %s: %s", l->rank,
-			   l->self.ip, strerror(errno));
-	if (l->socket >= 0)
-		close(l->socket);
-	return rc;
+	if (rc)
+		return pfw_error_set(err, -rc, "rank %u cannot listen at %s: %s",
+				     l->rank, l->self.ip, strerror(-rc));
+	return 0;
 }
 
 static void take_info(struct verbs_listener *l,
@@ -363,18 +323,12 @@ static int no_answer(const struct verbs_hello *own, const struct verbs_address *
 static int begin(const struct verbs_address *peer, const struct verbs_hello *own,
 		 struct verbs_call *call, struct pfw_error *err)
 {
-	struct addrinfo *a;
-	int code = 0;
+	int rc = socket_call(peer->ip, peer->tcp_port, &call->socket);
 
-	if (resolve(peer->ip, peer->tcp_port, &a))
-		return no_answer(own, peer, EINVAL, err);
-	call->socket = new_socket(a);
-	if (call->socket >= 0)
-		tune(call->socket);
-	if (call->socket < 0 || connect(call->socket, a->ai_addr, a->ai_addrlen))
-		code = errno;
-	freeaddrinfo(a);
-	return code && code != EINPROGRESS ? no_answer(own, peer, code, err) : -EAGAIN;
+	if (rc)
+		return no_answer(own, peer, -rc, err);
+	tune(call->socket);
+	return -EAGAIN;
 }
 
 /* Once the connection is there; -EAGAIN until then. */
@@ -382,14 +336,10 @@ static int say_hello(const struct verbs_listener *l, const struct verbs_address 
 		     struct verbs_hello *own, struct verbs_call *call,
 		     struct pfw_error *err)
 {
-	struct pollfd p = { .fd = call->socket, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int code = 0;
+	int rc = socket_called(call->socket);
 
-	if (poll(&p, 1, 0) <= 0)
-		return -EAGAIN;
-	if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &code, &len) || code)
-		return no_answer(own, peer, code ? code : errno, err);
+	if (rc)
+		return rc == -EAGAIN ? rc : no_answer(own, peer, -rc, err);
 	prove(l, CALLS, own, peer->nonce, own->proof);
 	memcpy(call->proof, own->proof, sizeof(call->proof));
 	call->said = !say(call->socket, own);
