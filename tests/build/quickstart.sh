@@ -96,6 +96,8 @@ make_pool() {
 		case "\$*" in *-l*) exit 1 ;; esac
 	END
 	program make <<-END
+		[ "\$1" != -C ] || cd -P "\$2"
+		case \$(pwd) in *' '*) echo "libtool: what is \$(pwd)?"; exit 2 ;; esac
 		case "\$*" in
 		*check) echo "# PASS:  4"
 			[ ! -e "$got/no-luck-check" ] || { echo "# FAIL:  1"; exit 2; } ;;
