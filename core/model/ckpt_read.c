@@ -178,7 +178,9 @@ static int check_part(const struct pfw_checkpoint_reader *r, uint32_t part,
 			return pfw_error_set(err, ENOENT,
 					     "the %sparameter \"%s\" is missing",
 					     what[part], param->name);
-		rc = check_shape(t, param, err);
+		rc = pfw_st_check_type(t, err);
+		if (!rc)
+			rc = check_shape(t, param, err);
 		if (rc)
 			return rc;
 	}

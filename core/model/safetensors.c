@@ -381,6 +381,14 @@ static float widen(const unsigned char *raw, uint32_t dtype)
 	return f;
 }
 
+int pfw_st_check_type(const struct pfw_st_tensor *t, struct pfw_error *err)
+{
+	if (t->dtype != PFW_ST_OTHER)
+		return 0;
+	return pfw_error_set(err, ENOTSUP, "tensor %s is %s; F32, F16 and BF16 "
+			     "are read", pfw_quote(t->name).text, t->dtype_text);
+}
+
 int pfw_st_read_f32(const struct pfw_st_reader *r,
 		    const struct pfw_st_tensor *t, uint64_t from, uint64_t n,
 		    float *out, struct pfw_error *err)
@@ -390,12 +398,12 @@ int pfw_st_read_f32(const struct pfw_st_reader *r,
 	const struct file *f = &r->files[t->file];
 	uint64_t width = t->dtype == PFW_ST_F32 ? 4 : 2;
 	unsigned char *raw = (unsigned char *)out + n * (4 - width);
-	int rc;
+	int rc = pfw_st_check_type(t, err);
 
-	if (t->dtype == PFW_ST_OTHER)
-		return pfw_error_set(err, ENOTSUP,
-				     "%s: tensor %s is %s; F32, F16 and BF16 are read",
-				     f->path, pfw_quote(t->name).text, t->dtype_text);
+	if (rc) {
+		pfw_error_prefix(err, "%s: ", f->path);
+		return rc;
+	}
 	if (from > t->bytes / width || n > t->bytes / width - from)
 		return pfw_error_set(err, ERANGE,
 				     "%s: tensor %s has no elements %llu to %llu",

@@ -41,6 +41,8 @@ const struct pfw_st_tensor *pfw_st_get(const struct pfw_st_reader *r, size_t i);
 /** NULL: no such tensor. */
 const struct pfw_st_tensor *pfw_st_find(const struct pfw_st_reader *r,
 					const char *name);
+/** -ENOTSUP, with its name: of a type that pfw_st_read_f32() cannot read. */
+int pfw_st_check_type(const struct pfw_st_tensor *t, struct pfw_error *err);
 /** Elements [from, from + n) as fp32, whatever the file holds. */
 int pfw_st_read_f32(const struct pfw_st_reader *r,
 		    const struct pfw_st_tensor *t, uint64_t from, uint64_t n,
