@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/rank.h"
+#include "runtime/forms.h"
 #include "settings/config.h"
 
 int pfw_rig_device_open(struct pfw_registry *reg, const char *name,
@@ -135,26 +135,27 @@ static void fill_weights(struct pfw_rig *r)
 	}
 }
 
-/* Matrices as the device's products want them, which is not the weights'. */
-static void pack_weights(struct pfw_rig *r)
+/* Matrices as the device's products read them. */
+static void form_weights(struct pfw_rig *r)
 {
-	const struct pfw_kernels *k = r->on->device.kernels;
-	void *queue = r->on->queue;
+	const struct pfw_device *device = &r->on->device;
 
-	for (uint32_t i = 0; k->pack_bytes && i < r->model->n_uses; i++) {
-		uint32_t param = r->model->uses[i].param, cols;
-		uint32_t rows = pfw_param_matrix(r->model->uses[i].info,
-						 &cols);
+	for (uint32_t i = 0; i < r->model->n_uses; i++) {
+		const struct pfw_param *use = r->model->uses[i].info;
+		const float *weight = r->table[i];
 
-		for (uint32_t kind = PFW_GEMM_NT;
-		     rows && kind <= PFW_GEMM_NN; kind++) {
-			size_t bytes = k->pack_bytes(queue, kind, rows, cols);
+		for (uint32_t form = 0; form < PFW_FORMS; form++) {
+			uint64_t bytes = pfw_form_bytes(device, r->on->queue,
+							use, form);
+			void **to = form == PFW_FORM_ACT ?
+					    &r->weights_act[i] :
+					    &r->packed[2 * i + form];
 
 			if (!bytes)
 				continue;
-			r->packed[2 * i + kind] = make(bytes);
-			k->pack(queue, kind, rows, cols, r->weights[param],
-				r->packed[2 * i + kind]);
+			*to = make(bytes);
+			pfw_form_make(device, r->on->queue, use, form, weight,
+				      *to);
 		}
 	}
 }
@@ -178,12 +179,14 @@ int pfw_rig_open(struct pfw_rig *r, const struct pfw_loaded *stage,
 	r->table = calloc(r->model->n_uses + 1, sizeof(*r->table));
 	r->grads = calloc(r->model->n_uses + 1, sizeof(*r->grads));
 	r->packed = calloc(2 * r->model->n_uses + 1, sizeof(*r->packed));
-	if (!r->weights || !r->table || !r->grads || !r->packed) {
+	r->weights_act = calloc(r->model->n_uses + 1, sizeof(*r->weights_act));
+	if (!r->weights || !r->table || !r->grads || !r->packed ||
+	    !r->weights_act) {
 		pfw_rig_close(r);
 		return pfw_error_set(err, ENOMEM, "no memory for weights");
 	}
 	fill_weights(r);
-	pack_weights(r);
+	form_weights(r);
 	return 0;
 }
 
@@ -192,6 +195,7 @@ void pfw_rig_close(struct pfw_rig *r)
 	drop_all(r, r->weights, r->model->n_params, "a parameter");
 	drop_all(r, r->grads, r->model->n_uses, "a gradient of a parameter");
 	drop_all(r, r->packed, 2 * r->model->n_uses, "a packed parameter");
+	drop_all(r, r->weights_act, r->model->n_uses, "a copy of a parameter");
 	free(r->table);
 	pfw_model_close(r->model);
 }
@@ -243,6 +247,7 @@ static struct pfw_call make_call(struct pfw_rig *r, uint32_t stage,
 		.binding = ++r->binding,
 		.weights = r->table + s->first_use,
 		.packed = r->packed + 2 * s->first_use,
+		.weights_act = r->weights_act + s->first_use,
 		.grads = r->grads + s->first_use,
 		.saved = slots[stage].saved, .output = slots[stage].output,
 		.grad_output = slots[stage].grad_output,

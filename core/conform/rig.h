@@ -33,6 +33,7 @@ struct pfw_rig {
 	float **table;   /**< [model->n_uses]: weights by use */
 	float **grads;   /**< [model->n_uses] */
 	void **packed;   /**< [2 * model->n_uses], as in struct pfw_call */
+	void **weights_act; /**< [model->n_uses], likewise */
 	uint32_t binding; /**< of the last call: pointers differ in each */
 	/** What a call wrote outside of its memory, in words; "": nothing. */
 	char spilt[128];

@@ -114,6 +114,7 @@ static void make_call(struct work *w)
 		.weights = chunk->weights,
 		.grads = chunk->grads,
 		.packed = chunk->packed,
+		.weights_act = chunk->weights_act,
 		.saved = training ? chunk->saved[op->saved] : NULL,
 		.work = rank->work,
 		.input = slot_of(w, &op->input),

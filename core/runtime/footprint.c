@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "runtime/rank.h"
+#include "runtime/forms.h"
 
 /* Linux 4.5, proc(5). */
 static uint64_t anonymous_bytes(void)
@@ -24,18 +24,17 @@ static uint64_t anonymous_bytes(void)
 	return found * 1024;
 }
 
-static void ask_packed(const struct pfw_job *job, const struct pfw_kernels *k,
-		       struct pfw_footprint *f)
+static void ask_forms(const struct pfw_job *job,
+		      const struct pfw_device *device, struct pfw_footprint *f)
 {
-	for (uint32_t i = 0; k->pack_bytes && i < job->model->n_uses; i++) {
-		const struct pfw_param_use *use = &job->model->uses[i];
-		uint32_t cols, rows = pfw_param_matrix(use->info, &cols);
+	for (uint32_t i = 0; i < job->model->n_uses; i++)
+		for (uint32_t form = 0; form < PFW_FORMS; form++) {
+			uint64_t bytes = pfw_form_bytes(
+				device, NULL, job->model->uses[i].info, form);
 
-		for (uint32_t kind = PFW_GEMM_NT;
-		     rows && kind <= PFW_GEMM_NN; kind++)
-			f->packed[i] += pfw_align_up(
-				k->pack_bytes(NULL, kind, rows, cols));
-	}
+			f->forms[i] = pfw_size_add(f->forms[i],
+						   pfw_size_align(bytes));
+		}
 }
 
 static void ask_device(const struct pfw_job *job, uint32_t threads,
@@ -47,16 +46,17 @@ static void ask_device(const struct pfw_job *job, uint32_t threads,
 		.size = sizeof(info), .dtype = job->cfg->dtype,
 		.threads = threads,
 	};
-	struct pfw_device_props props = { .size = sizeof(props) };
+	struct pfw_device device = { .props.size = sizeof(device.props) };
 	struct pfw_error ignored;
-	void *device;
+	void *object;
 
-	if (ops->open(choice->values, &info, &device, &props, &ignored))
+	if (ops->open(choice->values, &info, &object, &device.props, &ignored))
 		return;
-	f->device = props.queue_bytes;
-	if (props.memory == PFW_MEM_HOST)
-		ask_packed(job, ops->kernels(device), f);
-	ops->close(device);
+	f->device = device.props.queue_bytes;
+	device.kernels = ops->kernels(object);
+	if (device.props.memory == PFW_MEM_HOST)
+		ask_forms(job, &device, f);
+	ops->close(object);
 }
 
 int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
@@ -64,8 +64,8 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 {
 	struct pfw_footprint f = { .process = anonymous_bytes() };
 
-	f.packed = calloc(job->model->n_uses + 1, sizeof(*f.packed));
-	if (!f.packed)
+	f.forms = calloc(job->model->n_uses + 1, sizeof(*f.forms));
+	if (!f.forms)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	ask_device(job, threads, &f);
 	*out = f;
@@ -74,8 +74,8 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 
 void pfw_footprint_close(struct pfw_footprint *f)
 {
-	free(f->packed);
-	f->packed = NULL;
+	free(f->forms);
+	f->forms = NULL;
 }
 
 /* Two steps' tokens and targets, of training and of evaluation. */
@@ -107,7 +107,7 @@ void pfw_footprint_memory(const struct pfw_footprint *f,
 	pfw_job_memory(job, rank, &m);
 	for (uint32_t u = 0; u < model->n_uses; u++)
 		if (program->rank_of[model->uses[u].stage] == rank)
-			m.weights = pfw_size_add(m.weights, f->packed[u]);
+			m.weights = pfw_size_add(m.weights, f->forms[u]);
 	m.work = pfw_size_add(m.work, f->device);
 	m.work = pfw_size_add(m.work, loader_bytes(job, rank));
 	if (rank % job->cfg->pipeline.ranks_per_process == 0)

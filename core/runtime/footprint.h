@@ -12,7 +12,7 @@ struct pfw_footprint {
 	uint64_t process; /**< what each process begins with: a copy of what the
 			       launcher, this process, has by now */
 	uint64_t device;  /**< of each rank, in host memory */
-	uint64_t *packed; /**< [uses] of a weight, as the device packs it */
+	uint64_t *forms;  /**< [uses] of a weight, besides the fp32: forms.h */
 };
 
 /** Asks the device for ranks of @p threads threads; one that cannot be opened
@@ -21,8 +21,8 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 		       struct pfw_footprint *out, struct pfw_error *err);
 void pfw_footprint_close(struct pfw_footprint *f);
 
-/** Like pfw_job_memory(), with all that: packed weights among the weights, the
- *  rest in .work. */
+/** Like pfw_job_memory(), with all that: a weight's forms among the weights,
+ *  the rest in .work. */
 void pfw_footprint_memory(const struct pfw_footprint *f,
 			  const struct pfw_job *job, uint32_t rank,
 			  struct pfw_rank_memory *out);

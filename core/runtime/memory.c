@@ -117,6 +117,36 @@ static int open_param(struct pfw_rank *rank, uint32_t param,
 	return rc;
 }
 
+/* Room for the forms that this use of the parameter wants. */
+static int open_forms(struct pfw_rank *rank, const struct pfw_param *use,
+		      struct pfw_rank_param *p, struct pfw_error *err)
+{
+	int rc = 0;
+
+	for (uint32_t form = 0; !rc && form < PFW_FORMS; form++) {
+		uint64_t bytes = pfw_form_bytes(&rank->device, rank->queue,
+						use, form);
+
+		if (bytes && !p->forms[form])
+			rc = pfw_rank_alloc(rank, bytes, &p->forms[form], err);
+	}
+	return rc;
+}
+
+void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms)
+{
+	for (uint32_t i = 0; i < rank->n_params; i++) {
+		const struct pfw_rank_param *p = &rank->params[i];
+
+		for (uint32_t form = 0; form < n_forms; form++)
+			if (p->forms[form])
+				pfw_form_make(&rank->device, rank->queue,
+					      &rank->job->model->params[p->param]
+						       .info,
+					      form, p->weight, p->forms[form]);
+	}
+}
+
 static int open_use(struct pfw_rank *rank, uint32_t use, struct pfw_error *err)
 {
 	const struct pfw_model *model = rank->job->model;
@@ -138,7 +168,7 @@ static int open_use(struct pfw_rank *rank, uint32_t use, struct pfw_error *err)
 	if (!p->grad)
 		p->grad = u->grad;
 	rank->n_uses++;
-	return pfw_rank_open_packed(rank, model->uses[use].info, p, err);
+	return open_forms(rank, model->uses[use].info, p, err);
 }
 
 static int open_chunk_tables(struct pfw_rank *rank,
@@ -150,8 +180,10 @@ static int open_chunk_tables(struct pfw_rank *rank,
 	chunk->weights = calloc(n + 1, sizeof(*chunk->weights));
 	chunk->grads = calloc(n + 1, sizeof(*chunk->grads));
 	chunk->packed = calloc(2 * n + 1, sizeof(*chunk->packed));
+	chunk->weights_act = calloc(n + 1, sizeof(*chunk->weights_act));
 	chunk->saved = calloc(chunk->n_saved + 1, sizeof(*chunk->saved));
-	if (!chunk->weights || !chunk->grads || !chunk->packed || !chunk->saved)
+	if (!chunk->weights || !chunk->grads || !chunk->packed ||
+	    !chunk->weights_act || !chunk->saved)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < n; i++) {
 		struct pfw_rank_use *u = &rank->uses[first_use + i];
@@ -159,8 +191,9 @@ static int open_chunk_tables(struct pfw_rank *rank,
 
 		chunk->weights[i] = p->weight;
 		chunk->grads[i] = u->grad;
-		chunk->packed[2 * i] = p->packed[0];
-		chunk->packed[2 * i + 1] = p->packed[1];
+		for (uint32_t kind = PFW_GEMM_NT; kind <= PFW_GEMM_NN; kind++)
+			chunk->packed[2 * i + kind] = p->forms[kind];
+		chunk->weights_act[i] = p->forms[PFW_FORM_ACT];
 	}
 	return 0;
 }
@@ -265,6 +298,7 @@ void pfw_rank_close_memory(struct pfw_rank *rank)
 		free(rank->chunks[c].weights);
 		free(rank->chunks[c].grads);
 		free(rank->chunks[c].packed);
+		free(rank->chunks[c].weights_act);
 		free(rank->chunks[c].saved);
 	}
 	free(rank->chunks);
@@ -334,7 +368,7 @@ int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err)
 		rc = fill(rank, &rank->params[i], from, job->resume != NULL,
 			  host, err);
 	if (!rc)
-		pfw_rank_pack(rank);
+		pfw_rank_form(rank, PFW_FORMS);
 	free(host);
 	pfw_checkpoint_close_reader(from);
 	return rc;

@@ -8,6 +8,7 @@
 
 #include "launch/boot.h"
 #include "model/checkpoint.h"
+#include "runtime/forms.h"
 #include "runtime/job.h"
 #include "runtime/trace.h"
 
@@ -56,7 +57,7 @@ struct pfw_rank_param {
 	float *weight;
 	float *grad;    /**< after TIE: the whole gradient */
 	float *moment1, *moment2;
-	void *packed[2]; /**< as B of PFW_GEMM_NT, _NN; NULL: not packed */
+	void *forms[PFW_FORMS]; /**< NULL: nobody reads it */
 };
 
 /** A stage on this rank. */
@@ -65,6 +66,7 @@ struct pfw_rank_chunk {
 	float **weights;  /**< [uses] */
 	float **grads;    /**< [uses] */
 	void **packed;    /**< [2 * uses], see struct pfw_call */
+	void **weights_act; /**< [uses], likewise */
 	char **saved;     /**< [n_saved] */
 	uint32_t n_saved;
 };
@@ -137,14 +139,8 @@ int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
 		   struct pfw_error *err);
 /** Initial weights, or those of job->init, or all that job->resume holds. */
 int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
-/* pack.c */
-/** Rows and columns of what a layer uses as B of products; 0: it does not. */
-uint32_t pfw_param_matrix(const struct pfw_param *use, uint32_t *cols);
-/** Room for the forms that this use of the parameter wants. */
-int pfw_rank_open_packed(struct pfw_rank *rank, const struct pfw_param *use,
-			 struct pfw_rank_param *param, struct pfw_error *err);
-/** After every change of the weights. */
-void pfw_rank_pack(struct pfw_rank *rank);
+/** After every change of the weights: makes their first @p n_forms forms. */
+void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms);
 
 /** Device memory to host memory, done on return. */
 int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,

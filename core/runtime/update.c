@@ -139,6 +139,7 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 
 		a.n = p->n;
 		a.weight = p->weight;
+		a.weight_act = p->forms[PFW_FORM_ACT];
 		a.grad = p->grad;
 		a.m = p->moment1;
 		a.v = p->moment2;
@@ -147,7 +148,7 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 		rank->device.kernels->adamw(rank->queue, &a);
 	}
 	if (!rc && !d->skip)
-		pfw_rank_pack(rank);
+		pfw_rank_form(rank, PFW_FORM_ACT);
 	rank->state.updates += !d->skip;
 	return rc;
 }

@@ -9,17 +9,20 @@ export FAKE_CUDA_DELAY
 # losses FILE: those of steps and of evaluations.
 losses() { sed -n 's/.*"loss":\([0-9.]*\),.*/\1/p' "$1"; }
 
-# near A B: numbers that differ by less than a part in a million.
+# near PART A B: numbers that differ by less than this part of them.
 near() {
-	paste "$1" "$2" | awk 'NF != 2 || ($1 - $2) ^ 2 > 1e-12 * $1 * $1 {
-		print "the losses differ: " $0; bad = 1 } END { exit bad || !NR }'
+	paste "$2" "$3" | awk -v part="$1" '
+		NF != 2 || ($1 - $2) ^ 2 > (part * $1) ^ 2 {
+			print "the losses differ: " $0; bad = 1
+		}
+		END { exit bad || !NR }'
 }
 
 train cpu --set pipeline.ranks=1 || fail 'no loss of the cpu'
 losses "$tmp/out" >"$tmp/cpu.losses"
 train cuda --set pipeline.ranks=1 --set device="$fake" || fail 'no loss of cuda'
 losses "$tmp/out" >"$tmp/cuda.losses"
-near "$tmp/cpu.losses" "$tmp/cuda.losses" || fail 'cuda learns something else'
+near 1e-6 "$tmp/cpu.losses" "$tmp/cuda.losses" || fail 'cuda learns something else'
 pipefw generate "$tmp/cuda" --tokens 4 >"$tmp/out" 2>"$tmp/err" ||
 	fail 'what was saved from the device does not generate'
 
@@ -43,3 +46,10 @@ for schedule in interleaved breadth-first; do
 done
 same '4 ranks, two a process' --set pipeline.ranks=4 \
 	--set pipeline.ranks_per_process=2
+
+train other --set device="$fake" --set device.dtype=bf16 ||
+	fail 'no loss of cuda in bf16'
+losses "$tmp/out" >"$tmp/bf16.losses"
+near 1e-2 "$tmp/cpu.losses" "$tmp/bf16.losses" ||
+	fail 'cuda learns something else in bf16'
+! cmp -s "$tmp/bf16.losses" "$tmp/cuda.losses" || fail 'bf16 is fp32'

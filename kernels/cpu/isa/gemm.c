@@ -36,8 +36,7 @@ static struct cpu_product part(const struct pfw_gemm *g,
 	};
 
 	p.a = (const act *)g->a + b->row * (g->kind == PFW_GEMM_TN ? 1 : p.lda);
-	p.b = g->b_packed ? g->b_packed : g->b;
-	p.b += b->col * (g->kind == PFW_GEMM_NT ? p.ldb : 1);
+	p.b = (const act *)g->b + b->col * (g->kind == PFW_GEMM_NT ? p.ldb : 1);
 	return p;
 }
 
@@ -192,23 +191,6 @@ void ISA(gemm_own)(void *queue, const struct pfw_gemm *g)
 {
 	run(queue, g, ISA(product), 1);
 }
-
-#ifdef CPU_BF16
-size_t ISA(pack_bytes)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols)
-{
-	(void)queue;
-	if (kind == PFW_GEMM_TN)
-		return 0;
-	return pfw_align_up((size_t)rows * cols * sizeof(act));
-}
-
-void ISA(pack)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
-	       const float *weight, void *packed)
-{
-	(void)kind;
-	ISA(convert)(queue, packed, ACT_DTYPE, weight, (uint64_t)rows * cols);
-}
-#endif
 
 #ifdef WITH_BLAS
 static void product_blas(const struct cpu_product *p)

@@ -52,13 +52,6 @@ struct cpu_product {
 
 void ISA(product)(const struct cpu_product *p);
 void ISA(gemm_own)(void *queue, const struct pfw_gemm *g);
-#ifdef CPU_BF16
-/** Weights in act, rows as they are. */
-size_t ISA(pack_bytes)(void *queue, uint32_t kind, uint32_t rows,
-		       uint32_t cols);
-void ISA(pack)(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
-	       const float *weight, void *packed);
-#endif
 void ISA(gemm_blas)(void *queue, const struct pfw_gemm *g);
 
 /** C[m,n] (+)= A B on tiles in cache: A(i,k) = a[i * a_row + k * a_k]. */
