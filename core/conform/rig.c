@@ -155,7 +155,7 @@ static void form_weights(struct pfw_rig *r)
 				continue;
 			*to = make(bytes);
 			pfw_form_make(device, r->on->queue, use, form, weight,
-				      *to);
+				      NULL, *to);
 		}
 	}
 }

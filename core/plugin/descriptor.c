@@ -179,6 +179,7 @@ static const char *reserved(uint32_t kind, const struct pfw_option *options,
 		{ PFW_KIND_TRANSPORT, "local" },
 		{ PFW_KIND_TRANSPORT, "remote" },
 		{ PFW_KIND_DEVICE, "dtype" },
+		{ PFW_KIND_DEVICE, "rounding" },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

@@ -31,14 +31,19 @@ uint64_t pfw_form_bytes(const struct pfw_device *device, void *queue,
 
 void pfw_form_make(const struct pfw_device *device, void *queue,
 		   const struct pfw_param *param, uint32_t form,
-		   const float *weight, void *to)
+		   const float *weight, const uint32_t *key, void *to)
 {
 	const struct pfw_kernels *k = device->kernels;
+	const uint32_t rows = (uint32_t)param->dims[0];
+	const uint32_t cols = (uint32_t)param->dims[1];
 
-	if (form == PFW_FORM_ACT)
-		k->convert(queue, to, device->props.act_dtype, weight,
-			   param->dims[0] * param->dims[1]);
+	if (form != PFW_FORM_ACT && key)
+		k->pack_at_random(queue, form, rows, cols, weight, to, *key);
+	else if (form != PFW_FORM_ACT)
+		k->pack(queue, form, rows, cols, weight, to);
+	else if (key)
+		k->copy_at_random(queue, to, rows, cols, weight, *key);
 	else
-		k->pack(queue, form, (uint32_t)param->dims[0],
-			(uint32_t)param->dims[1], weight, to);
+		k->convert(queue, to, device->props.act_dtype, weight,
+			   (uint64_t)rows * cols);
 }

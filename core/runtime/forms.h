@@ -15,9 +15,10 @@
  *  be NULL: asked by who only plans. */
 uint64_t pfw_form_bytes(const struct pfw_device *device, void *queue,
 			const struct pfw_param *use, uint32_t form);
-/** Of the weight as it is now. */
+/** Of the weight as it is now; @p key is that of rounding at random, NULL: to
+ *  nearest. */
 void pfw_form_make(const struct pfw_device *device, void *queue,
 		   const struct pfw_param *param, uint32_t form,
-		   const float *weight, void *to);
+		   const float *weight, const uint32_t *key, void *to);
 
 #endif

@@ -47,6 +47,29 @@ int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,
 	return rc ? rc : rank->device_ops->sync(rank->queue, err);
 }
 
+static int check_device(const struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = rank->job->cfg;
+	const struct pfw_kernels *k = rank->device.kernels;
+	const char *name = cfg->device.plugin->info.name;
+	const uint32_t act = rank->device.props.act_dtype;
+
+	if (act != cfg->dtype)
+		return pfw_error_set(err, ENOTSUP,
+				     "device \"%s\" keeps activations in %s "
+				     "where device.dtype is \"%s\": set it to "
+				     "what the device can do", name,
+				     pfw_dtype_name(act),
+				     pfw_dtype_name(cfg->dtype));
+	if (cfg->stochastic &&
+	    (!k->copy_at_random || (k->pack_bytes && !k->pack_at_random)))
+		return pfw_error_set(err, ENOTSUP,
+				     "device \"%s\" rounds weights to nearest "
+				     "alone: device.rounding = \"stochastic\" "
+				     "is not for it", name);
+	return 0;
+}
+
 static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_choice *choice = &rank->job->cfg->device;
@@ -70,16 +93,8 @@ static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 						  &rank->queue, err);
 	if (rc)
 		return rc;
-	if (rank->device.props.act_dtype != info.dtype)
-		return pfw_error_set(err, ENOTSUP,
-				     "device \"%s\" keeps activations in %s "
-				     "where device.dtype is \"%s\": set it to "
-				     "what the device can do",
-				     choice->plugin->info.name,
-				     pfw_dtype_name(rank->device.props.act_dtype),
-				     pfw_dtype_name(info.dtype));
 	rank->device.kernels = rank->device_ops->kernels(rank->device_object);
-	return 0;
+	return check_device(rank, err);
 }
 
 static struct pfw_rank_param *param_of(struct pfw_rank *rank, uint32_t param)
@@ -117,36 +132,6 @@ static int open_param(struct pfw_rank *rank, uint32_t param,
 	return rc;
 }
 
-/* Room for the forms that this use of the parameter wants. */
-static int open_forms(struct pfw_rank *rank, const struct pfw_param *use,
-		      struct pfw_rank_param *p, struct pfw_error *err)
-{
-	int rc = 0;
-
-	for (uint32_t form = 0; !rc && form < PFW_FORMS; form++) {
-		uint64_t bytes = pfw_form_bytes(&rank->device, rank->queue,
-						use, form);
-
-		if (bytes && !p->forms[form])
-			rc = pfw_rank_alloc(rank, bytes, &p->forms[form], err);
-	}
-	return rc;
-}
-
-void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms)
-{
-	for (uint32_t i = 0; i < rank->n_params; i++) {
-		const struct pfw_rank_param *p = &rank->params[i];
-
-		for (uint32_t form = 0; form < n_forms; form++)
-			if (p->forms[form])
-				pfw_form_make(&rank->device, rank->queue,
-					      &rank->job->model->params[p->param]
-						       .info,
-					      form, p->weight, p->forms[form]);
-	}
-}
-
 static int open_use(struct pfw_rank *rank, uint32_t use, struct pfw_error *err)
 {
 	const struct pfw_model *model = rank->job->model;
@@ -168,7 +153,7 @@ static int open_use(struct pfw_rank *rank, uint32_t use, struct pfw_error *err)
 	if (!p->grad)
 		p->grad = u->grad;
 	rank->n_uses++;
-	return open_forms(rank, model->uses[use].info, p, err);
+	return pfw_rank_open_forms(rank, model->uses[use].info, p, err);
 }
 
 static int open_chunk_tables(struct pfw_rank *rank,

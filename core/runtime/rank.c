@@ -29,10 +29,11 @@ static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 	if (rank->boot->threads > 1)
 		snprintf(threads, sizeof(threads), ", %u threads a rank",
 			 rank->boot->threads);
-	snprintf(event.text, sizeof(event.text), "  device     %s %s (%s)%s",
+	snprintf(event.text, sizeof(event.text), "  device     %s %s%s (%s)%s",
 		 rank->job->cfg->device.plugin->info.name,
-		 pfw_dtype_name(rank->job->cfg->dtype), rank->device.props.path,
-		 threads);
+		 pfw_dtype_name(rank->job->cfg->dtype),
+		 rank->job->cfg->stochastic ? ", stochastic rounding" : "",
+		 rank->device.props.path, threads);
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 

@@ -139,7 +139,13 @@ int pfw_rank_alloc(struct pfw_rank *rank, uint64_t bytes, void **out,
 		   struct pfw_error *err);
 /** Initial weights, or those of job->init, or all that job->resume holds. */
 int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
-/** After every change of the weights: makes their first @p n_forms forms. */
+
+/* weights.c */
+/** Room for the forms that this use of the parameter wants. */
+int pfw_rank_open_forms(struct pfw_rank *rank, const struct pfw_param *use,
+			struct pfw_rank_param *param, struct pfw_error *err);
+/** After every change of the weights and of rank->state: makes their first
+ *  @p n_forms forms. */
 void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms);
 
 /** Device memory to host memory, done on return. */

@@ -139,7 +139,7 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 
 		a.n = p->n;
 		a.weight = p->weight;
-		a.weight_act = p->forms[PFW_FORM_ACT];
+		a.weight_act = cfg->stochastic ? NULL : p->forms[PFW_FORM_ACT];
 		a.grad = p->grad;
 		a.m = p->moment1;
 		a.v = p->moment2;
@@ -147,8 +147,8 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 					 (float)cfg->optimizer.weight_decay : 0;
 		rank->device.kernels->adamw(rank->queue, &a);
 	}
-	if (!rc && !d->skip)
-		pfw_rank_form(rank, PFW_FORM_ACT);
 	rank->state.updates += !d->skip;
+	if (!rc && !d->skip)
+		pfw_rank_form(rank, cfg->stochastic ? PFW_FORMS : PFW_FORM_ACT);
 	return rc;
 }

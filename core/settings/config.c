@@ -230,7 +230,8 @@ static void fill(struct pfw_config *cfg)
 	const struct pfw_values *run = cfg->groups[PFW_GROUP_RUN];
 	const struct pfw_values *pipe = cfg->groups[PFW_GROUP_PIPELINE];
 	const struct pfw_values *data = cfg->groups[PFW_GROUP_DATA];
-	const char *dtype = text_of(cfg->groups[PFW_GROUP_DEVICE], "dtype");
+	const struct pfw_values *device = cfg->groups[PFW_GROUP_DEVICE];
+	const char *dtype = text_of(device, "dtype");
 
 	cfg->run.steps = pfw_value_int(run, "steps");
 	cfg->run.seed = (uint64_t)pfw_value_int(run, "seed");
@@ -253,8 +254,8 @@ static void fill(struct pfw_config *cfg)
 	cfg->pipeline.memory_cap = (uint32_t)pfw_value_int(pipe, "memory_cap");
 	cfg->pipeline.order_any = !strcmp(text_of(pipe, "order"), "any");
 	cfg->dtype = strcmp(dtype, "bf16") ? PFW_F32 : PFW_BF16;
-	cfg->threads = (uint32_t)pfw_value_int(cfg->groups[PFW_GROUP_DEVICE],
-					       "threads");
+	cfg->stochastic = !strcmp(text_of(device, "rounding"), "stochastic");
+	cfg->threads = (uint32_t)pfw_value_int(device, "threads");
 	cfg->data.train = text_of(data, "train");
 	cfg->data.validation_file = text_of(data, "validation_file");
 	cfg->data.tokenizer = text_of(data, "tokenizer");
@@ -319,6 +320,14 @@ static int check_sense(struct pfw_reader *r, struct pfw_config *cfg)
 			      "schedule that plans, and pipeline.schedule.file "
 			      "is planned already: leave one out");
 		pfw_config_blame(cfg, "pipeline", r->err);
+		return -EINVAL;
+	}
+	if (cfg->stochastic && cfg->dtype == PFW_F32) {
+		pfw_error_set(r->err, EINVAL, "device.rounding = "
+			      "\"stochastic\" is of weights to bf16, and "
+			      "device.dtype is \"fp32\": set that to \"bf16\", "
+			      "or leave rounding out");
+		pfw_config_blame(cfg, "device", r->err);
 		return -EINVAL;
 	}
 	if (cfg->optimizer.warmup <= cfg->run.steps)

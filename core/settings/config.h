@@ -83,6 +83,7 @@ struct pfw_config {
 						 NULL: `transport` too */
 	struct pfw_choice device;   /**< .values: the device plugin's options */
 	uint32_t dtype;             /**< PFW_F32 or PFW_BF16 */
+	int stochastic;             /**< weights become bf16 at random */
 	uint32_t threads;           /**< of a rank; 0: as many as there are cores */
 
 	struct {

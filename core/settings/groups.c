@@ -74,6 +74,9 @@ static const struct pfw_option device[] = {
 	  "keys are its options", NULL, 0, 0 },
 	{ "dtype", PFW_OPT_CHOICE, 0, "fp32", "activations and what products "
 	  "multiply; weights and sums are fp32 in any case", "fp32|bf16", 0, 0 },
+	{ "rounding", PFW_OPT_CHOICE, 0, "nearest", "of weights to bf16; "
+	  "stochastic: up or down at random, right on average",
+	  "nearest|stochastic", 0, 0 },
 	{ "threads", PFW_OPT_INT, 0, "0", "of each rank; 0: the machine's cores, "
 	  "shared out among the ranks; the numbers come out the same", NULL, 0,
 	  1024 },

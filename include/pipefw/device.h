@@ -156,6 +156,18 @@ struct pfw_kernels {
 	 *  gemm is made of, at their fastest, for a fraction of a millisecond; gives
 	 *  how many FLOP these are (multiply and add are 2). */
 	double (*peak)(void *queue);
+
+	/** (optional, both: weights are rounded to nearest alone)  A weight in
+	 *  act, each element the number above or below at random, so that its
+	 *  mean is the weight.  Which one depends on the key, row and column
+	 *  alone: packed forms and the copy agree, for any number of threads. */
+	void (*copy_at_random)(void *queue, void *copy, uint32_t rows,
+			       uint32_t cols, const float *weight,
+			       uint32_t key);
+	/** (with pack, likewise) */
+	void (*pack_at_random)(void *queue, uint32_t kind, uint32_t rows,
+			       uint32_t cols, const float *weight, void *packed,
+			       uint32_t key);
 };
 
 struct pfw_device_props {

@@ -53,3 +53,6 @@ losses "$tmp/out" >"$tmp/bf16.losses"
 near 1e-2 "$tmp/cpu.losses" "$tmp/bf16.losses" ||
 	fail 'cuda learns something else in bf16'
 ! cmp -s "$tmp/bf16.losses" "$tmp/cuda.losses" || fail 'bf16 is fp32'
+says 1 'cuda.* rounds weights to nearest alone' \
+	train other --set device="$fake" --set device.dtype=bf16 \
+	--set device.rounding=stochastic

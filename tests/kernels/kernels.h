@@ -105,6 +105,7 @@ void check_embed(struct path *p);
 void check_classifier(struct path *p);
 void check_attention(struct path *p);
 void check_update(struct path *p);
+void check_rounding(struct path *p);
 void check_peak(struct path *p);
 void check_threads(struct path *p);
 

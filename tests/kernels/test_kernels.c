@@ -28,6 +28,7 @@ EACH_PATH(check_embed)
 EACH_PATH(check_classifier)
 EACH_PATH(check_attention)
 EACH_PATH(check_update)
+EACH_PATH(check_rounding)
 EACH_PATH(check_peak)
 EACH_PATH(check_threads)
 
@@ -48,6 +49,7 @@ static const struct unit_test tests[] = {
 	{ "classifier", run_check_classifier },
 	{ "attention", run_check_attention },
 	{ "adamw, sums, copies", run_check_update },
+	{ "rounding at random", run_check_rounding },
 	{ "peak", run_check_peak },
 	{ "any number of threads", run_check_threads },
 };

@@ -31,6 +31,9 @@ static inline size_t blocks(size_t n)
 struct amx_source {
 	const bf16 *x;
 	const float *weight; /**< instead of x, if not NULL */
+	const uint32_t *key; /**< of rounding a weight at random; NULL: to
+				  nearest */
+	size_t row, col; /**< of x or weight, where it begins */
 	size_t ld;
 	size_t n;        /**< rows of A, or columns of B */
 	size_t k;
@@ -64,6 +67,9 @@ void amx_gemm(void *queue, const struct pfw_gemm *g);
 size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols);
 void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
 	      const float *weight, void *packed);
+void amx_pack_at_random(void *queue, uint32_t kind, uint32_t rows,
+			uint32_t cols, const float *weight, void *packed,
+			uint32_t key);
 double amx_peak(void *queue);
 
 #endif

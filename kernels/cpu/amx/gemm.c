@@ -289,14 +289,28 @@ size_t amx_pack_bytes(void *queue, uint32_t kind, uint32_t rows, uint32_t cols)
 	return blocks(rows) * blocks(cols) * STEP * sizeof(bf16);
 }
 
-void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
-	      const float *weight, void *packed)
+static void pack_weight(void *queue, uint32_t kind, uint32_t rows,
+			uint32_t cols, const float *weight, void *packed,
+			const uint32_t *key)
 {
 	const int along = kind == PFW_GEMM_NT;
-	struct amx_source s = { .weight = weight, .ld = cols,
+	struct amx_source s = { .weight = weight, .key = key, .ld = cols,
 				.n = along ? rows : cols,
 				.k = along ? cols : rows,
 				.k_contiguous = along };
 
 	amx_pack_all(queue, packed, &s, amx_pack_b);
+}
+
+void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
+	      const float *weight, void *packed)
+{
+	pack_weight(queue, kind, rows, cols, weight, packed, NULL);
+}
+
+void amx_pack_at_random(void *queue, uint32_t kind, uint32_t rows,
+			uint32_t cols, const float *weight, void *packed,
+			uint32_t key)
+{
+	pack_weight(queue, kind, rows, cols, weight, packed, &key);
 }

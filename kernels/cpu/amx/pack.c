@@ -7,6 +7,7 @@
  * tile of B, and turned for A.
  */
 #include "amx/tiles.h"
+#include "isa/random.h"
 
 /* The mask of the first @p n of 16 lanes. */
 INLINE __mmask16 lanes(size_t n)
@@ -14,30 +15,40 @@ INLINE __mmask16 lanes(size_t n)
 	return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1);
 }
 
-/* 32 elements from @p at on, those from @p n on are 0. */
-INLINE __m512i load(const struct amx_source *s, size_t at, size_t n,
-		    const int wide)
+/* What a source is made of; a constant wherever it is asked for. */
+enum kind { IN_BF16, WEIGHT, WEIGHT_AT_RANDOM };
+
+/* 32 elements of a row from @p col on, those from @p n on are 0. */
+INLINE __m512i load(const struct amx_source *s, size_t row, size_t col,
+		    size_t n, const enum kind kind)
 {
+	const size_t at = (s->row + row) * s->ld + s->col + col;
 	__m512 low, high;
 
-	if (!wide)
+	if (kind == IN_BF16)
 		return _mm512_maskz_loadu_epi16(
 			n >= 32 ? 0xffffffff : (1u << n) - 1, s->x + at);
 	low = _mm512_maskz_loadu_ps(lanes(n), s->weight + at);
 	high = _mm512_maskz_loadu_ps(lanes(n > 16 ? n - 16 : 0),
 				     s->weight + at + 16);
+	if (kind == WEIGHT_AT_RANDOM) {
+		vu words = random_words(*s->key, (uint32_t)(s->row + row),
+					(uint32_t)(s->col + col));
+
+		low = (__m512)random_round((vf)low, words & 0xffff);
+		high = (__m512)random_round((vf)high, words >> 16);
+	}
 	return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 /* Rows @p row of a source along k into one tile. */
 INLINE void tile_along(bf16 *dst, const struct amx_source *s, size_t row,
-		       size_t k, const int turned, const int wide)
+		       size_t k, const int turned, const enum kind kind)
 {
 	__m512i r[16];
 
 	for (size_t i = 0; i < 16; i++)
-		r[i] = row + i < s->n ? load(s, (row + i) * s->ld + k,
-					     s->k - k, wide)
+		r[i] = row + i < s->n ? load(s, row + i, k, s->k - k, kind)
 				      : _mm512_setzero_si512();
 	if (turned)
 		tiles_turn(r);
@@ -59,7 +70,7 @@ INLINE void pairs(__m512i even, __m512i odd, __m512i *low, __m512i *high)
 
 /* A step (two tiles) from a source across k. */
 INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
-			size_t k, const int turned, const int wide)
+			size_t k, const int turned, const enum kind kind)
 {
 	__m512i low[16], high[16];
 
@@ -68,9 +79,9 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 		__m512i even = _mm512_setzero_si512(), odd = even;
 
 		if (at < s->k)
-			even = load(s, at * s->ld + n, s->n - n, wide);
+			even = load(s, at, n, s->n - n, kind);
 		if (at + 1 < s->k)
-			odd = load(s, (at + 1) * s->ld + n, s->n - n, wide);
+			odd = load(s, at + 1, n, s->n - n, kind);
 		pairs(even, odd, &low[i], &high[i]);
 	}
 	if (turned) {
@@ -84,31 +95,33 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 }
 
 INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along,
-		 const int wide)
+		 const enum kind kind)
 {
 	for (size_t n = 0; n < s->n; n += BLOCK)
 		for (size_t k = 0; k < s->k; k += BLOCK, dst += STEP) {
 			if (!s->k_contiguous) {
-				step_across(dst, s, n, k, !turned_along, wide);
+				step_across(dst, s, n, k, !turned_along, kind);
 				continue;
 			}
-			tile_along(dst, s, n, k, turned_along, wide);
+			tile_along(dst, s, n, k, turned_along, kind);
 			tile_along(dst + TILE, s, n + 16, k, turned_along,
-				   wide);
+				   kind);
 		}
 }
 
 void amx_pack_a(bf16 *dst, const struct amx_source *s)
 {
-	pack(dst, s, 0, 0);
+	pack(dst, s, 0, IN_BF16);
 }
 
 void amx_pack_b(bf16 *dst, const struct amx_source *s)
 {
-	if (s->weight)
-		pack(dst, s, 1, 1);
+	if (!s->weight)
+		pack(dst, s, 1, IN_BF16);
+	else if (!s->key)
+		pack(dst, s, 1, WEIGHT);
 	else
-		pack(dst, s, 1, 0);
+		pack(dst, s, 1, WEIGHT_AT_RANDOM);
 }
 
 struct packing {
@@ -125,10 +138,7 @@ static void pack_some(const void *context, size_t first, size_t end,
 	const size_t left = s.n - first * BLOCK, n = (end - first) * BLOCK;
 
 	(void)scratch;
-	if (s.weight)
-		s.weight += first * BLOCK * (s.k_contiguous ? s.ld : 1);
-	else
-		s.x += first * BLOCK * (s.k_contiguous ? s.ld : 1);
+	*(s.k_contiguous ? &s.row : &s.col) += first * BLOCK;
 	s.n = left < n ? left : n;
 	p->how(p->dst + first * blocks(s.k) * STEP, &s);
 }

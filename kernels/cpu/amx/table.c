@@ -20,4 +20,6 @@ const struct pfw_kernels cpu_amx_kernels = {
 	.adamw = ISA(adamw),
 	.convert = ISA(convert),
 	.peak = amx_peak,
+	.copy_at_random = ISA(copy_at_random),
+	.pack_at_random = amx_pack_at_random,
 };

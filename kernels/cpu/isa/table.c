@@ -14,8 +14,14 @@
 		.classifier = ISA(classifier),                                \
 		.sum_squares = ISA(sum_squares), .add = ISA(add),             \
 		.adamw = ISA(adamw), .convert = ISA(convert),                 \
-		.peak = ISA(peak),                                            \
+		.peak = ISA(peak), ROUNDING                                   \
 	}
+
+#ifdef CPU_BF16
+#define ROUNDING .copy_at_random = ISA(copy_at_random)
+#else
+#define ROUNDING
+#endif
 
 #ifdef CPU_BF16
 const struct pfw_kernels ISA(kernels) = KERNELS(ISA(gemm_own));
