@@ -14,6 +14,21 @@ skip() {
 	exit 77
 }
 
+# refuses TEXT COMMAND...: it fails, and says so.
+refuses() {
+	text=$1
+	shift
+	if "$@" 2>"$tmp/err"; then
+		echo "not refused: $*"
+		exit 1
+	fi
+	grep -q -- "$text" "$tmp/err" || {
+		cat "$tmp/err"
+		echo "does not say \"$text\": $*"
+		exit 1
+	}
+}
+
 cat >"$tmp/run.cfg" <<CFG
 run = { steps = 3; };
 model = { stage = "gpt2"; layers = 4; heads = 4; hidden = 128; context = 64;
@@ -65,23 +80,22 @@ pipefw run "$tmp/asked/config.cfg" --quiet --out "$tmp/again" \
 	--trace "$tmp/trace.json"
 cmp "$tmp/planned.csv" "$tmp/again/schedule.csv"
 pipefw report "$tmp/again" --format text | grep -q 'schedule.csv, p=2 v=1 m=8'
-! zb_auto "$tmp/none" --set model.layers=5 2>"$tmp/err"
-grep -q 'run of the same model: its layers are 6, here they are 7' "$tmp/err"
-! zb_auto "$tmp/none" --set pipeline.schedule.file="$tmp/planned.csv" 2>"$tmp/err"
-grep -q 'is planned already: leave one out' "$tmp/err"
-! pipefw run "$tmp/run.cfg" --quiet --set pipeline.schedule=gpipe \
-	--set pipeline.memory_cap=3 --out "$tmp/none" 2>"$tmp/err"
-grep -q 'memory_cap is 3, and rank 0 keeps 8 micro-batches' "$tmp/err"
-! pipefw run "$tmp/run.cfg" --quiet --set pipeline.cost_from="$tmp" \
-	--out "$tmp/none" 2>"$tmp/err"
-grep -q -- '--set pipeline.cost_from=.*config.cfg: cannot open it' "$tmp/err"
+refuses 'run of the same model: its layers are 6, here they are 7' \
+	zb_auto "$tmp/none" --set model.layers=5
+refuses 'is planned already: leave one out' \
+	zb_auto "$tmp/none" --set pipeline.schedule.file="$tmp/planned.csv"
+refuses 'memory_cap is 3, and rank 0 keeps 8 micro-batches' \
+	pipefw run "$tmp/run.cfg" --quiet --set pipeline.schedule=gpipe \
+	--set pipeline.memory_cap=3 --out "$tmp/none"
+refuses '--set pipeline.cost_from=.*config.cfg: cannot open it' \
+	pipefw run "$tmp/run.cfg" --quiet --set pipeline.cost_from="$tmp" \
+	--out "$tmp/none"
 [ ! -e "$tmp/none" ]
 
 pipefw schedule compare --cost-from "$tmp/run" | grep -q 'p=2 v=2 m=8, time in ms'
-! pipefw schedule 1f1b --cost-from "$tmp/run" --cost F=1 2>"$tmp/err"
-grep -q 'one or the other' "$tmp/err"
-! pipefw schedule 1f1b --cost-from "$tmp" 2>"$tmp/err"
-grep -q 'config.cfg' "$tmp/err"
+refuses 'one or the other' \
+	pipefw schedule 1f1b --cost-from "$tmp/run" --cost F=1
+refuses 'config.cfg' pipefw schedule 1f1b --cost-from "$tmp"
 
 [ ! "${PIPEFW_VALGRIND-}" ] || skip 'no times under valgrind'
 ! grep -q '^SAN_CFLAGS = .*-fsanitize' Makefile || skip 'no times of a sanitizer'
