@@ -12,16 +12,19 @@
 #include "cli/text.h"
 
 static const char usage[] =
-	"usage: pipefw report DIR [option]...\n"
+	"usage: pipefw report DIR... [option]...\n"
 	"Compares a traced run with what was predicted, says where each rank's\n"
-	"time went and what would make the step shorter.\n"
+	"time went and what would make the step shorter.  Of several runs: prints a\n"
+	"table of predicted and measured steps.\n"
 	"  --format html|text  html (default): writes DIR/report.html; text: prints\n"
 	"  --out FILE          the page's file in place of DIR/report.html\n"
 	"  --help              this text\n";
 
 struct options {
-	const char *dir, *out;
-	int text, help;
+	char *const *dirs;
+	size_t n_dirs;
+	const char *out;
+	int format, help; /* format: 'h', 't', or 0: not given */
 };
 
 static const struct option long_options[] = {
@@ -34,8 +37,8 @@ static const struct option long_options[] = {
 static int set_format(struct options *o, const char *word,
 		      struct pfw_error *err)
 {
-	o->text = !strcmp(word, "text");
-	if (o->text || !strcmp(word, "html"))
+	o->format = !strcmp(word, "text") ? 't' : 'h';
+	if (o->format == 't' || !strcmp(word, "html"))
 		return 0;
 	return pfw_error_set(err, EINVAL, "--format must be html or text, found "
 			     "\"%.80s\"", word);
@@ -63,13 +66,20 @@ static int parse(struct options *o, int argc, char **argv,
 	}
 	if (o->help)
 		return 0;
-	if (optind != argc - 1)
-		return pfw_error_set(err, EINVAL, "one run's folder, please; "
+	o->dirs = argv + optind;
+	o->n_dirs = (size_t)(argc - optind);
+	if (!o->n_dirs)
+		return pfw_error_set(err, EINVAL, "a run's folder, please; "
 				     "see pipefw report --help");
-	o->dir = argv[optind];
-	if (access(o->dir, F_OK))
-		return pfw_error_set(err, errno, "%s: cannot find it: %s",
-				     o->dir, strerror(errno));
+	if (o->n_dirs > 1 && (o->out || o->format == 'h'))
+		return pfw_error_set(err, EINVAL, "several runs are a table: "
+				     "leave --%s out, or name one run",
+				     o->out ? "out" : "format html");
+	for (size_t i = 0; i < o->n_dirs; i++)
+		if (access(o->dirs[i], F_OK))
+			return pfw_error_set(err, errno,
+					     "%s: cannot find it: %s",
+					     o->dirs[i], strerror(errno));
 	return 0;
 }
 
@@ -83,7 +93,7 @@ static int write_page(const struct options *o, const struct pfw_report *r,
 	if (o->out)
 		snprintf(path, sizeof(path), "%s", o->out);
 	else
-		rc = pfw_path_join(path, sizeof(path), o->dir, "report.html",
+		rc = pfw_path_join(path, sizeof(path), o->dirs[0], "report.html",
 				   err);
 	if (rc)
 		return rc;
@@ -103,10 +113,51 @@ static int write_page(const struct options *o, const struct pfw_report *r,
 	return 0;
 }
 
+static int show_one(const struct options *o, struct pfw_registry *registry,
+		    struct pfw_error *err)
+{
+	struct pfw_report *report;
+	int rc = pfw_report_open(registry, o->dirs[0], &report, err);
+
+	if (rc)
+		return rc;
+	rc = o->format == 't' ? pfw_report_text(report, stdout, err) :
+				write_page(o, report, err);
+	pfw_report_close(report);
+	return rc;
+}
+
+static int show_row(struct pfw_registry *registry, const char *dir,
+		    struct pfw_error *err)
+{
+	struct pfw_report *report;
+	int rc = pfw_report_read(registry, dir, &report, err);
+
+	if (rc)
+		return rc;
+	rc = pfw_report_predict(report, err);
+	if (!rc)
+		pfw_report_table_row(report, stdout);
+	pfw_report_close(report);
+	return rc;
+}
+
+static int show_table(const struct options *o, struct pfw_registry *registry,
+		      struct pfw_error *err)
+{
+	int rc = 0;
+
+	pfw_report_table_head(stdout);
+	for (size_t i = 0; i < o->n_dirs && !rc; i++)
+		rc = show_row(registry, o->dirs[i], err);
+	if (!rc)
+		pfw_report_table_foot(stdout);
+	return rc;
+}
+
 int pfw_cli_report(int argc, char **argv)
 {
 	struct pfw_registry *registry = NULL;
-	struct pfw_report *report = NULL;
 	struct pfw_error err = { 0 };
 	struct options o = { 0 };
 	int rc;
@@ -121,13 +172,10 @@ int pfw_cli_report(int argc, char **argv)
 	}
 	rc = pfw_registry_open(NULL, &registry, &err);
 	if (!rc)
-		rc = pfw_report_open(registry, o.dir, &report, &err);
-	if (!rc)
-		rc = o.text ? pfw_report_text(report, stdout, &err) :
-			      write_page(&o, report, &err);
+		rc = o.n_dirs > 1 ? show_table(&o, registry, &err) :
+				    show_one(&o, registry, &err);
 	if (rc)
 		fprintf(stderr, "pipefw: %s\n", err.text);
-	pfw_report_close(report);
 	pfw_registry_close(registry);
 	return rc ? PFW_EXIT_DATA : PFW_EXIT_OK;
 }

@@ -130,6 +130,45 @@ static int print_memory(const struct pfw_report *r, FILE *to,
 	return 0;
 }
 
+/* Of a chunk, mean over the stages. */
+static double forward_ms(const struct pfw_report *r)
+{
+	double sum = 0;
+
+	for (uint32_t s = 0; s < r->program->stages; s++)
+		sum += (double)r->forward[s] / 1e6;
+	return sum / r->program->stages;
+}
+
+void pfw_report_table_head(FILE *to)
+{
+	fprintf(to, "schedule         p  v    m    F ms predicted  measured   "
+		"off by  by set  run\n");
+}
+
+void pfw_report_table_row(const struct pfw_report *r, FILE *to)
+{
+	const struct pfw_program *p = r->program;
+
+	fprintf(to, "%-14s %3u %2u %4u %7.3f %9.3f %9.3f %+6.1f %%",
+		pfw_config_schedule(r->cfg), p->ranks, p->chunks,
+		p->microbatches, forward_ms(r),
+		(double)r->predicted->step_time / 1e6, r->window / 1e6,
+		pfw_report_off(r, r->predicted->step_time));
+	if (r->set_step)
+		fprintf(to, " %+5.1f %%", pfw_report_off(r, r->set_step));
+	else
+		fprintf(to, " %7s", "-");
+	fprintf(to, "  %s\n", r->dir);
+}
+
+void pfw_report_table_foot(FILE *to)
+{
+	fprintf(to, "(steps in ms, from the first action to NORM; predicted at "
+		"the measured cost of\neach action; by set: off from what the "
+		"times say that the layers were set to)\n");
+}
+
 int pfw_report_text(const struct pfw_report *r, FILE *to, struct pfw_error *err)
 {
 	int rc;
@@ -141,11 +180,16 @@ int pfw_report_text(const struct pfw_report *r, FILE *to, struct pfw_error *err)
 	fprintf(to, "                 predicted   measured    off by\n");
 	fprintf(to, "step, ms       %11.3f %10.3f %+7.1f %%\n",
 		(double)r->predicted->step_time / 1e6, r->window / 1e6,
-		pfw_report_off(r));
+		pfw_report_off(r, r->predicted->step_time));
+	if (r->set_step)
+		fprintf(to, "by set times   %11.3f            %+7.1f %%\n",
+			(double)r->set_step / 1e6,
+			pfw_report_off(r, r->set_step));
 	fprintf(to, "bubble         %9.1f %% %8.1f %%\n",
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 	fprintf(to, "(from the first action to NORM; predicted at the measured "
-		"cost of each action)\n\n");
+		"cost of each action%s)\n\n",
+		r->set_step ? ",\nand at the times that were set" : "");
 	print_ranks(r, to);
 	print_costs(r, to);
 	print_loss(r, to);

@@ -102,11 +102,17 @@ static void print_figures(const struct pfw_report *r, FILE *to)
 		"<tr><th></th><th>predicted</th><th>measured</th>"
 		"<th>off by</th></tr>\n"
 		"<tr><td>step, first action to NORM</td><td>%.3f ms</td>"
-		"<td>%.3f ms</td><td>%+.1f %%</td></tr>\n"
+		"<td>%.3f ms</td><td>%+.1f %%</td></tr>\n",
+		(double)r->predicted->step_time / 1e6, r->window / 1e6,
+		pfw_report_off(r, r->predicted->step_time));
+	if (r->set_step)
+		fprintf(to, "<tr><td>by the times that were set</td>"
+			"<td>%.3f ms</td><td></td><td>%+.1f %%</td></tr>\n",
+			(double)r->set_step / 1e6,
+			pfw_report_off(r, r->set_step));
+	fprintf(to,
 		"<tr><td>bubble</td><td>%.1f %%</td><td>%.1f %%</td><td></td>"
 		"</tr>\n</table></div>\n",
-		(double)r->predicted->step_time / 1e6, r->window / 1e6,
-		pfw_report_off(r),
 		100 * pfw_simulation_bubble(r->predicted), 100 * r->bubble);
 }
 

@@ -55,6 +55,8 @@ struct pfw_report {
 	struct pfw_report_rank *rank; /**< [ranks] */
 	struct pfw_simulation *measured; /**< the typical step */
 	struct pfw_simulation *predicted;
+	int64_t set_step; /**< ns: predicted by set times, nothing measured; 0:
+			       they were not set */
 	struct pfw_advice advice;
 
 	struct pfw_report_point *losses, *valid; /**< from events.jsonl */
@@ -86,8 +88,8 @@ int pfw_report_advise(struct pfw_report *r, struct pfw_registry *registry,
 		      struct pfw_error *err);
 int pfw_report_curves(struct pfw_report *r, struct pfw_error *err);
 
-/** By how many percent the measured steps were longer than predicted. */
-double pfw_report_off(const struct pfw_report *r);
+/** By how many percent the measured steps were longer than @p step, ns. */
+double pfw_report_off(const struct pfw_report *r, int64_t step);
 
 int pfw_report_html(const struct pfw_report *r, FILE *to,
 		    struct pfw_error *err);

@@ -121,7 +121,8 @@ struct pfw_call {
 
 /** Has backward_input and backward_weight. */
 #define PFW_STAGE_SPLITS 1u
-/** Takes time but no core: its bubble can be measured with any number of ranks. */
+/** Takes time but no core: its bubble can be measured with any number of ranks.
+ *  A layer's flops are the nanoseconds that it was set to take. */
 #define PFW_STAGE_SLEEPS 2u
 
 struct pfw_stage_ops {

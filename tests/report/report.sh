@@ -43,6 +43,15 @@ for row in '^step, ms .* [+-][0-9.]* %$' '^loss .*, .* at step 12$' '^memory .*i
 	grep -q "$row" "$dir/text" || fail "no line $row"
 done
 grep '^.\{81\}' "$dir/text" && fail "lines wider than a terminal"
+# Off by what the two figures say, and by the times that were set.
+awk '/^step, ms/ { ran = $4; off = $5; said = $3 }
+	/^by set times/ { set = $4; set_off = $5 }
+	function wrong(off, said) {
+		said = off - 100 * (ran / said - 1)
+		return said > 0.06 || said < -0.06
+	}
+	END { exit wrong(off, said) || wrong(set_off, set) || set != 84 }' \
+	"$dir/text" || fail "not off by that much, or not (m+p-1) 12 ms as set"
 schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\) .*/\1/p' "$dir/text")
 chunks=$(sed -n 's/.*pipeline.chunks=\([0-9]*\)$/\1/p' "$dir/text")
 
@@ -53,7 +62,23 @@ after=$(step_of "$dir/after")
 echo "step before $before s, with $schedule and $chunks chunks $after s"
 awk "BEGIN { exit !($after < $before) }" || fail "the step is not shorter"
 
+# Both in a table, with the same figures.
+pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json" --steps 3 \
+	--out "$dir/short" --set 'model.forward_us=[500.0]'
+pipefw report "$dir/before" "$dir/short" >"$dir/table"
+cat "$dir/table"
+[ "$(sed -n 2p "$dir/table" | awk '{ print $6, $7, $8, $12 }')" = \
+	"$(awk '/^step, ms/ { print $3, $4, $5 }' "$dir/text") $dir/before" ] ||
+	fail "the table differs from the report"
+sed -n 3p "$dir/table" | grep -q "^1f1b .* $dir/short\$" || fail "no second run"
+rc=0
+pipefw report "$dir/before" "$dir/short" --out "$dir/x" 2>"$dir/err" || rc=$?
+[ $rc -eq 2 ] && grep -q 'several runs are a table' "$dir/err" ||
+	fail "a page of two runs"
+
 pipefw report "$dir/before" >"$dir/said"
+grep -q 'by the times that were set</td><td>84.000 ms' \
+	"$dir/before/report.html" || fail "the page has no step as it was set"
 grep -q "$dir/before/report.html" "$dir/said" || fail "where is the page?"
 grep -c '<svg' "$dir/before/report.html" | grep -qx 2 ||
 	fail "predicted and measured are not both drawn"
