@@ -93,7 +93,7 @@ static int draw_measured(struct pfw_report *r, struct pfw_error *err)
 
 /* Layers that sleep have nothing measured in it; what a filter adds to a hop
  * is not known here. */
-static int predict_as_set(struct pfw_report *r, struct pfw_compile *how,
+static int predict_as_set(struct pfw_report *r, const struct pfw_compile *like,
 			  struct pfw_error *err)
 {
 	uint32_t n = r->program->stages;
@@ -101,9 +101,8 @@ static int predict_as_set(struct pfw_report *r, struct pfw_compile *how,
 	struct pfw_costs costs = {
 		.size = sizeof(costs),
 		.forward = each,
-		.input = each + n,
-		.weight = each + 2 * n,
 	};
+	struct pfw_compile how = *like;
 	struct pfw_simulation *sim;
 	int rc;
 
@@ -116,8 +115,10 @@ static int predict_as_set(struct pfw_report *r, struct pfw_compile *how,
 		each[n + s] = (int64_t)stage->flops_input;
 		each[2 * n + s] = (int64_t)stage->flops_weight;
 	}
-	how->costs = &costs;
-	rc = pfw_simulate(how, r->program, &sim, err);
+	costs.input = each + n;
+	costs.weight = each + 2 * n;
+	how.costs = &costs;
+	rc = pfw_simulate(&how, r->program, &sim, err);
 	if (!rc) {
 		r->set_step = sim->step_time;
 		pfw_simulation_free(sim);
