@@ -283,6 +283,8 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 	if (!rc && rank->boot->ranks > 1)
 		rc = open_channels(rank, err);
 	if (!rc)
+		rc = pfw_rank_tell_transports(rank, err);
+	if (!rc)
 		rc = warm_up(rank, err);
 	return rc ? rc : open_mirrors(rank, err);
 }

@@ -160,6 +160,8 @@ void pfw_rank_disconnect(struct pfw_rank *rank);
 
 /** Learns where the peers are, and opens the transports that lead there. */
 int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err);
+/** What they found, for the run's header; after the channels are open. */
+int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err);
 void pfw_rank_close_stacks(struct pfw_rank *rank);
 
 /* channel.c: waiting, with a deadline, an ear for aborts and a status */

@@ -165,6 +165,26 @@ int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err)
 	return rc;
 }
 
+/* What lies below all filters tells what it uses; one rank does for all. */
+int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct pfw_event event = { .type = PFW_EVENT_NOTE };
+	int rc = 0;
+
+	for (uint32_t i = 0; !rank->rank && !rc && i < PFW_STACKS; i++) {
+		const struct pfw_below *below = &rank->stacks[i].layers[0];
+		char text[512] = "";
+
+		if (!rank->stacks[i].n_layers || !below->ops->describe)
+			continue;
+		below->ops->describe(below->transport, text, sizeof(text));
+		snprintf(event.text, sizeof(event.text), "  %-10s %s",
+			 choice_of(rank, i)->transport.plugin->info.name, text);
+		rc = rank->boot->ops->tell(rank->boot, &event, err);
+	}
+	return rc;
+}
+
 void pfw_rank_close_stacks(struct pfw_rank *rank)
 {
 	for (uint32_t i = 0; i < PFW_STACKS; i++) {

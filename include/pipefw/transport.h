@@ -211,6 +211,13 @@ struct pfw_transport_ops {
 	 * of the device: send() after what was queued, later work after recv().
 	 */
 	int (*bind_queue)(void *channel, void *queue, struct pfw_error *err);
+
+	/**
+	 * (optional: nothing to tell)  What it has found and uses, for the run's
+	 * header, in a few words and without a newline.  When the channels of
+	 * the rank are open.
+	 */
+	void (*describe)(void *transport, char *out, size_t len);
 };
 
 /** What a filter calls. */

@@ -194,6 +194,7 @@ static void notified(unsigned no_immediate, bool no_list, const char *option,
 		     unsigned immediates)
 {
 	static const uint8_t key[PFW_MAC_BYTES] = "the same";
+	char words[256];
 	struct pair p;
 
 	CU_ASSERT_EQUAL_FATAL(transports_make(&p, option), 0);
@@ -207,6 +208,12 @@ static void notified(unsigned no_immediate, bool no_list, const char *option,
 		CU_ASSERT_EQUAL(pass_one(&p, m % 2, m, m % 3 ? 64 : 100000), 0);
 	CU_ASSERT_EQUAL(fake.immediates, immediates);
 	CU_ASSERT_EQUAL(fake.told, 10 - immediates);
+	for (uint32_t r = 0; r < 2; r++) {
+		ops->describe(p.transport[r], words, sizeof(words));
+		CU_ASSERT_PTR_NOT_NULL(strstr(words, immediates ?
+			"(127.0.0.1) and 1 more; WRITE_WITH_IMM; host memory" :
+			"(127.0.0.1) and 1 more; WRITE, then SEND; host memory"));
+	}
 	pair_close(&p);
 }
 

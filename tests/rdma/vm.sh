@@ -68,7 +68,7 @@ boot() {
 	exec timeout -k 5 "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
 		-smp "$cores" -m "$mib" -nographic -no-reboot -monitor none "$@" \
 		-kernel "$image/vmlinuz" -initrd "$image/initrd.gz" \
-		-append "console=ttyS0 quiet panic=-1 random.trust_cpu=on pipefw.host=$n" \
+		-append "console=ttyS0 quiet panic=-1 random.trust_cpu=on tsc=reliable pipefw.host=$n" \
 		-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
 		-virtfs "local,path=$folder,mount_tag=results,security_model=none" \
 		>"$folder/console.$n" 2>&1 </dev/null

@@ -33,6 +33,7 @@ struct verbs_transport {
 	struct verbs_listener listener;
 	uint64_t spin_ns;
 	uint64_t registered; /* bytes */
+	uint32_t n_by_send;  /* channels that were opened so */
 };
 
 struct verbs_lane {

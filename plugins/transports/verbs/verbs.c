@@ -150,6 +150,7 @@ static int new_channel(struct verbs_transport *t,
 	c->n_lanes = verbs_lane_count(t, peer);
 	c->cut = verbs_lane_cut(t, peer);
 	c->by_send = t->listener.self.by_send || peer->by_send;
+	t->n_by_send += c->by_send;
 	rc = verbs_memory_make(c, err);
 	if (!rc)
 		rc = verbs_flow_init(c, err);
@@ -341,6 +342,20 @@ static void verbs_stats(void *channel, struct pfw_channel_stats *out)
 	give(out, out->size, &stats, sizeof(stats));
 }
 
+/* "rxe0 port 1, ... and 1 more; WRITE_WITH_IMM; host memory". */
+static void verbs_describe(void *transport, char *out, size_t len)
+{
+	const struct verbs_transport *t = transport;
+	size_t at = verbs_rail_describe(&t->rails.rail[0], out, len);
+
+	if (at < len && t->rails.n > 1)
+		at += (size_t)snprintf(out + at, len - at, " and %u more",
+				       t->rails.n - 1);
+	if (at < len)
+		snprintf(out + at, len - at, "; %s; host memory", t->n_by_send ?
+			 "WRITE, then SEND" : "WRITE_WITH_IMM");
+}
+
 static const struct pfw_transport_ops ops = {
 	.size = sizeof(ops),
 	.probe = verbs_probe,
@@ -357,6 +372,7 @@ static const struct pfw_transport_ops ops = {
 	.wait = wait_channel,
 	.check = check_channel,
 	.stats = verbs_stats,
+	.describe = verbs_describe,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .name = "verbs",

@@ -13,7 +13,7 @@ head -c 4000 "$srcdir/README.md" >text
 train() {
 	name=$1
 	shift
-	pipefw run tiny.cfg --json --quiet --overwrite --out "$name" "$@" \
+	pipefw run tiny.cfg --json --overwrite --out "$name" "$@" \
 		>"$name.out" 2>"$name.err"
 }
 
@@ -31,6 +31,8 @@ same() {
 
 train shm || { cat shm.err; exit 1; }
 same 'four queue pairs' --set transport.qps=4
+grep -q '^  verbs      rxe0 port 1, .*; WRITE_WITH_IMM; host memory$' verbs.err ||
+	{ cat verbs.err; exit 1; }
 same 'WRITE and SEND' --set transport.notify=send
 for schedule in $(pipefw list --json schedules |
 	sed -n 's/^{"name": "\([^"]*\)".*/\1/p'); do
