@@ -92,22 +92,26 @@ static void turn(struct channel *c)
 }
 
 /* Events are taken with the lock held: a channel that was closed has none. */
+static void turn_all(struct transport *t)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(t->epoll, events, EVENTS, 0);
+
+	for (int i = 0; i < n; i++)
+		turn(events[i].data.ptr);
+}
+
 static void *thread_main(void *arg)
 {
 	struct transport *t = arg;
 	struct pollfd p[] = { { .fd = t->epoll, .events = POLLIN },
 			      { .fd = t->stop, .events = POLLIN } };
-	struct epoll_event events[EVENTS];
 
 	for (;;) {
-		int n;
-
 		if (poll(p, 2, -1) > 0 && p[1].revents)
 			return NULL;
 		pthread_mutex_lock(&t->lock);
-		n = epoll_wait(t->epoll, events, EVENTS, 0);
-		for (int i = 0; i < n; i++)
-			turn(events[i].data.ptr);
+		turn_all(t);
 		pthread_mutex_unlock(&t->lock);
 	}
 }
@@ -376,13 +380,15 @@ static bool is_due(struct channel *c, uint32_t slot)
 	return true;
 }
 
+/* All channels: what this one waits for may be the answer to what another one's
+ * socket had no room for, and the thread has no core while we spin on it. */
 static bool spin(struct channel *c, uint32_t slot, uint64_t until)
 {
 	bool due;
 
 	do {
 		pthread_mutex_lock(&c->t->lock);
-		turn(c);
+		turn_all(c->t);
 		due = is_due(c, slot);
 		pthread_mutex_unlock(&c->t->lock);
 	} while (!due && pfw_now() < until);
