@@ -36,6 +36,9 @@ static void wait_text(const struct pfw_status *status, char *buf, size_t len)
 		snprintf(buf, len, "for rank %u to open the %s channel",
 			 GET(peer), pfw_channel_kind_name(kind));
 		break;
+	case PFW_WAIT_DEVICE:
+		snprintf(buf, len, "for its device");
+		break;
 	default:
 		snprintf(buf, len, "for something unknown");
 	}

@@ -23,6 +23,7 @@
 #define PFW_WAIT_FENCE 3u
 #define PFW_WAIT_DATA 4u
 #define PFW_WAIT_PEER 5u /**< for a channel to open */
+#define PFW_WAIT_DEVICE 6u
 
 struct pfw_status {
 	_Alignas(128) _Atomic uint32_t phase;

@@ -7,6 +7,7 @@
 #include "runtime/rank.h"
 
 #define SLICE_NS (100 * PFW_MS)
+#define BRIEF_NS 20000ull /* while something waits for the device */
 
 #define SET(status, field, value)                                              \
 	atomic_store_explicit(&(status)->field, value, memory_order_relaxed)
@@ -66,8 +67,12 @@ static int wait_slice(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		      uint64_t *waited, struct pfw_error *err)
 {
 	uint64_t start = pfw_now(), slices = *waited / SLICE_NS, spent;
-	int rc = end->ops->wait(end->channel, slot, start + SLICE_NS);
+	int rc = pfw_rank_settle(rank, err);
 
+	if (rc)
+		return rc;
+	rc = end->ops->wait(end->channel, slot,
+			    start + (rank->pending.n ? BRIEF_NS : SLICE_NS));
 	if (rc == -EDEADLK)
 		return pfw_error_set(err, EDEADLK,
 				     "rank %u waits for itself on its own edge",
@@ -240,18 +245,27 @@ int pfw_end_receive_next(struct pfw_rank *rank, struct pfw_end *end,
 	return 0;
 }
 
+/* To the transport a slot that is not sent yet is free still. */
+static int try_acquire(const struct pfw_rank *rank, const struct pfw_end *end,
+		       uint32_t slot, struct pfw_error *err)
+{
+	if (pfw_rank_is_deferred(rank, end, slot))
+		return -EAGAIN;
+	return end->ops->acquire(end->channel, slot, err);
+}
+
 int pfw_end_acquire(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		    const struct pfw_awaited *what, struct pfw_error *err)
 {
 	uint64_t waited = 0;
-	int failed = 0, rc = end->ops->acquire(end->channel, slot, err);
+	int failed = 0, rc = try_acquire(rank, end, slot, err);
 
 	if (rc != -EAGAIN)
 		return rc;
 	wait_begins(rank, end, PFW_WAIT_SLOT, what);
 	/* As above: what it gave back. */
 	for (;;) {
-		rc = end->ops->acquire(end->channel, slot, err);
+		rc = try_acquire(rank, end, slot, err);
 		if (rc != -EAGAIN)
 			break;
 		if (failed)
@@ -272,47 +286,46 @@ void *pfw_end_slot(const struct pfw_end *end, uint32_t slot)
 int pfw_end_fetch(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		  uint64_t bytes, struct pfw_error *err)
 {
-	const struct pfw_device_ops *ops = rank->device_ops;
-	int rc;
-
 	if (!end->mirror)
 		return 0;
-	rc = ops->copy(rank->queue, pfw_end_slot(end, slot),
-		       end->ops->slot(end->channel, slot), bytes, PFW_COPY_IN,
-		       err);
-	return rc ? rc : ops->sync(rank->queue, err);
-}
-
-static int hand_over(struct pfw_rank *rank, struct pfw_end *end,
-		     uint32_t program, uint32_t slot, uint64_t bytes,
-		     uint32_t stage, uint32_t microbatch,
-		     struct pfw_error *err)
-{
-	struct pfw_message_id id = identity(rank, end, end->sent, program,
-					    stage, microbatch);
-	int rc = end->ops->send(end->channel, slot, bytes, &id, err);
-
-	if (!rc)
-		end->sent++;
-	return rc;
+	return pfw_rank_bring_in(rank, pfw_end_slot(end, slot),
+				 end->ops->slot(end->channel, slot), bytes,
+				 err);
 }
 
 int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 		 uint32_t slot, uint64_t bytes, uint32_t stage,
 		 uint32_t microbatch, struct pfw_error *err)
 {
-	int rc = 0;
+	struct pfw_deferred what = {
+		.end = end,
+		.id = identity(rank, end, end->sent, program, stage, microbatch),
+		.bytes = bytes,
+		.slot = slot,
+		.sends = 1,
+	};
+	int rc;
 
-	if (end->mirror)
-		rc = pfw_rank_read(rank, end->ops->slot(end->channel, slot),
-				   pfw_end_slot(end, slot), bytes, err);
-	return rc ? rc : hand_over(rank, end, program, slot, bytes, stage,
-				   microbatch, err);
+	if (!end->mirror) {
+		rc = end->ops->send(end->channel, slot, bytes, &what.id, err);
+	} else {
+		rc = pfw_rank_take_out(rank, end->ops->slot(end->channel, slot),
+				       pfw_end_slot(end, slot), bytes, err);
+		if (!rc)
+			rc = pfw_rank_send_later(rank, &what, err);
+	}
+	end->sent += !rc;
+	return rc;
 }
 
-int pfw_end_release(struct pfw_end *end, uint32_t slot, struct pfw_error *err)
+int pfw_end_release(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		    struct pfw_error *err)
 {
-	return end->ops->release(end->channel, slot, err);
+	const struct pfw_deferred what = { .end = end, .slot = slot };
+
+	if (!end->mirror)
+		return end->ops->release(end->channel, slot, err);
+	return pfw_rank_release_later(rank, &what, err);
 }
 
 int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
@@ -325,6 +338,6 @@ int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
 	if (rc)
 		return rc;
 	memcpy(end->ops->slot(end->channel, slot), data, bytes);
-	return hand_over(rank, end, program, slot, bytes, what->stage,
-			 what->microbatch, err);
+	return pfw_end_send(rank, end, program, slot, bytes, what->stage,
+			    what->microbatch, err);
 }

@@ -182,7 +182,7 @@ static int warm_up_receive(struct pfw_rank *rank, struct pfw_end *end,
 				rank->rank, end->edge->from,
 				pfw_channel_kind_name(end->edge->kind),
 				(unsigned long long)i);
-	return pfw_end_release(end, slot, err);
+	return pfw_end_release(rank, end, slot, err);
 }
 
 /* A real message over every channel, in one order for all ranks. */
@@ -240,6 +240,30 @@ static int compare_programs(struct pfw_rank *rank, struct pfw_error *err)
 	return rc;
 }
 
+/* All slots of a channel, where they lie in one piece; 0: they do not. */
+static uint64_t slots_span(const struct pfw_end *end)
+{
+	const char *first = end->ops->slot(end->channel, 0);
+	uint64_t bytes = end->edge->slot_bytes;
+
+	for (uint32_t i = 1; i < end->edge->n_slots; i++)
+		if ((const char *)end->ops->slot(end->channel, i) !=
+		    first + i * bytes)
+			return 0;
+	return end->edge->n_slots * bytes;
+}
+
+/* A device that cannot pin them copies all the same, only slower. */
+static void pin_slots(struct pfw_rank *rank, struct pfw_end *end)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	uint64_t span = ops->pin ? slots_span(end) : 0;
+	void *first = end->ops->slot(end->channel, 0);
+
+	if (span && !ops->pin(rank->device_object, first, span, NULL))
+		end->pinned = first;
+}
+
 /* What a device of its own memory computes on lies there, beside the slots. */
 static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
 {
@@ -249,16 +273,18 @@ static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
 		return 0;
 	for (uint32_t i = 0; !rc && i < rank->job->n_edges; i++) {
 		const struct pfw_edge *edge = &rank->job->edges[i];
+		struct pfw_end *end = &rank->ends[i];
 
-		if (is_ours(rank, edge) && edge->from != edge->to &&
-		    edge->kind != PFW_CHANNEL_SCALAR)
-			rc = pfw_rank_alloc(rank,
-					    pfw_size_mul(edge->n_slots,
-							 edge->slot_bytes),
-					    (void **)&rank->ends[i].mirror,
-					    err);
+		if (!is_ours(rank, edge) || edge->from == edge->to ||
+		    edge->kind == PFW_CHANNEL_SCALAR)
+			continue;
+		rc = pfw_rank_alloc(rank, pfw_size_mul(edge->n_slots,
+						       edge->slot_bytes),
+				    (void **)&end->mirror, err);
+		if (!rc)
+			pin_slots(rank, end);
 	}
-	return rc;
+	return rc ? rc : pfw_rank_open_pending(rank, err);
 }
 
 int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
@@ -291,9 +317,16 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 
 void pfw_rank_disconnect(struct pfw_rank *rank)
 {
-	for (uint32_t i = 0; rank->ends && i < rank->job->n_edges; i++)
-		if (rank->ends[i].ops)
-			rank->ends[i].ops->close_channel(rank->ends[i].channel);
+	pfw_rank_close_pending(rank);
+	for (uint32_t i = 0; rank->ends && i < rank->job->n_edges; i++) {
+		struct pfw_end *end = &rank->ends[i];
+
+		if (end->pinned)
+			rank->device_ops->unpin(rank->device_object,
+						end->pinned);
+		if (end->ops)
+			end->ops->close_channel(end->channel);
+	}
 	free(rank->ends);
 	rank->ends = NULL;
 	pfw_rank_close_stacks(rank);

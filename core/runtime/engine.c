@@ -65,7 +65,7 @@ static int release(struct work *w, const struct pfw_transfer *t,
 {
 	if (t->channel == PFW_NONE)
 		return 0;
-	return pfw_end_release(end_of(w, t), t->slot, err);
+	return pfw_end_release(w->rank, end_of(w, t), t->slot, err);
 }
 
 /* Bytes of the boundary after a layer, for the shape that runs. */
@@ -132,17 +132,10 @@ static void make_call(struct work *w)
 static void compute(struct work *w,
 		    void (*run)(void *model, const struct pfw_call *call))
 {
-	struct pfw_rank *rank = w->rank;
-	uint64_t start;
-
 	make_call(w);
-	start = pfw_now();
-	rank->start_ns = start;
-	if (!rank->first_ns)
-		rank->first_ns = start;
-	run(rank->job->model->object, &w->call);
-	rank->end_ns = pfw_now();
-	rank->busy_ns += rank->end_ns - start;
+	pfw_rank_work_begins(w->rank);
+	run(w->rank->job->model->object, &w->call);
+	pfw_rank_work_ends(w->rank, 1);
 }
 
 static int run_forward(struct work *w, struct pfw_error *err)
@@ -224,6 +217,16 @@ static int run_load(struct work *w, struct pfw_error *err)
 	return rc;
 }
 
+static int run_update(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc;
+
+	pfw_rank_work_begins(rank);
+	rc = pfw_rank_update(rank, err);
+	pfw_rank_work_ends(rank, 0);
+	return rc;
+}
+
 static int run_op(struct work *w, struct pfw_error *err)
 {
 	switch (w->op->type) {
@@ -239,7 +242,7 @@ static int run_op(struct work *w, struct pfw_error *err)
 	case PFW_NORM:
 		return pfw_rank_norm(w->rank, err);
 	case PFW_OPT:
-		return pfw_rank_update(w->rank, err);
+		return run_update(w->rank, err);
 	}
 	return pfw_error_set(err, ENOSYS, "the engine knows no action of type %u",
 			     w->op->type);
@@ -263,14 +266,10 @@ static int trace_op(struct work *w, struct pfw_error *err)
 	record.left = pfw_now();
 	record.start = rank->start_ns ? rank->start_ns : record.begin;
 	record.end = rank->start_ns ? rank->end_ns : record.left;
-	record.begin = pfw_rank_common_time(rank, record.begin);
-	record.start = pfw_rank_common_time(rank, record.start);
-	record.end = pfw_rank_common_time(rank, record.end);
-	record.left = pfw_rank_common_time(rank, record.left);
 	record.peer = rank->wait_peer;
 	record.wait = rank->wait_wait;
 	record.kind = rank->wait_kind;
-	pfw_trace_add(rank->trace, &record);
+	pfw_rank_note(rank, &record);
 	return rc;
 }
 
@@ -337,6 +336,7 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 		rank->ends[w.jp->edge[i]].arrived = 0;
 	rank->busy_ns = 0;
 	rank->first_ns = 0;
+	rank->timing.on = rank->timing.items && program == PFW_PROGRAM_TRAIN;
 	rc = rank->device_ops->zero(rank->queue, rank->scalars, sizeof(double),
 				    err);
 	atomic_store_explicit(&rank->boot->status->step, rank->state.step + 1,
@@ -345,9 +345,11 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 	for (size_t i = 0; !rc && i < list->n; i++) {
 		w.op = &list->ops[i];
 		show(rank, w.op);
-		rc = post(&w, list, i, &posted, err);
+		rc = pfw_rank_settle(rank, err);
+		if (!rc)
+			rc = post(&w, list, i, &posted, err);
 		if (!rc)
 			rc = traced ? trace_op(&w, err) : run_op(&w, err);
 	}
-	return rc;
+	return rc ? rc : pfw_rank_drain(rank, err);
 }

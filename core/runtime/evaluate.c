@@ -27,7 +27,7 @@ static int bring_loss(struct pfw_rank *rank, double *loss,
 	if (rc)
 		return rc;
 	*loss = *(const double *)data;
-	return pfw_end_release(&rank->ends[index], slot, err);
+	return pfw_end_release(rank, &rank->ends[index], slot, err);
 }
 
 int pfw_rank_evaluate(struct pfw_rank *rank, struct pfw_error *err)

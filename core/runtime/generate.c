@@ -149,7 +149,7 @@ static int receive_token(struct pfw_rank *rank, uint32_t from, int32_t *token,
 	if (rc)
 		return rc;
 	memcpy(token, data, sizeof(*token));
-	return pfw_end_release(&rank->ends[edge], slot, err);
+	return pfw_end_release(rank, &rank->ends[edge], slot, err);
 }
 
 /* From the last stage's rank to rank 0, and from there to all others. */

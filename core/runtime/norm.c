@@ -54,6 +54,10 @@ static int make_report(struct pfw_rank *rank, struct pfw_norm_report *report,
 	if (!rc)
 		rc = pfw_rank_read(rank, &report->loss, rank->scalars,
 				   sizeof(double), err);
+	if (!rc && rank->timing.n) {
+		rc = pfw_rank_read_times(rank, err);
+		report->last_ns = rank->end_ns;
+	}
 	report->busy_ns = rank->busy_ns;
 	report->first_ns = rank->first_ns;
 	return rc;
@@ -130,7 +134,7 @@ static int preside(struct pfw_rank *rank, const struct pfw_norm_report *own,
 		if (rc)
 			return rc;
 		gather_one(job, r, report, g);
-		rc = pfw_end_release(end, slot, err);
+		rc = pfw_end_release(rank, end, slot, err);
 		if (rc)
 			return rc;
 	}
@@ -168,15 +172,17 @@ static int attend(struct pfw_rank *rank, const struct pfw_norm_report *report,
 	if (rc)
 		return rc;
 	memcpy(&rank->decision, decision, sizeof(rank->decision));
-	return pfw_end_release(down, slot, err);
+	return pfw_end_release(rank, down, slot, err);
 }
 
 int pfw_rank_norm(struct pfw_rank *rank, struct pfw_error *err)
 {
-	int rc;
+	/* While the host waits for the device, messages would lie about. */
+	int rc = pfw_rank_drain(rank, err);
 
 	rank->report->last_ns = pfw_now();
-	rc = make_report(rank, rank->report, err);
+	if (!rc)
+		rc = make_report(rank, rank->report, err);
 	rank->report->first_ns = pfw_rank_common_time(rank,
 						      rank->report->first_ns);
 	rank->report->last_ns = pfw_rank_common_time(rank,

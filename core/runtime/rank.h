@@ -19,6 +19,7 @@ struct pfw_end {
 	void *channel;
 	char *mirror; /**< its slots as device memory; NULL: the device reads
 			   and writes the channel's own */
+	void *pinned; /**< its slots, where the device holds them in place */
 	uint64_t sent, received; /**< for the life of the channel */
 	uint32_t arrived;        /**< in this run of the program */
 };
@@ -71,6 +72,44 @@ struct pfw_rank_chunk {
 	uint32_t n_saved;
 };
 
+/** What is done once the device has come so far. */
+struct pfw_deferred {
+	struct pfw_end *end;
+	void *event;
+	struct pfw_message_id id; /**< of what is sent */
+	uint64_t bytes;
+	uint32_t slot;
+	uint32_t sends; /**< 1: hands the slot over; 0: gives it back */
+};
+
+/** Of a device that has memory and events of its own; a ring. */
+struct pfw_pending {
+	void *in, *out;  /**< queues beside the rank's own; NULL: not needed */
+	void *came, *made; /**< events that tie these two to it */
+	struct pfw_deferred *items;
+	uint32_t head, n, capacity;
+};
+
+/** One action, as a device with events times it. */
+struct pfw_timed {
+	struct pfw_trace_record record;
+	void *start, *end;  /**< events */
+	uint32_t by_device; /**< these count, not the host's clock */
+	uint32_t computes;  /**< it counts as busy */
+	uint32_t traced;    /**< the record is wanted */
+};
+
+/** Those that are not read yet. */
+struct pfw_timing {
+	struct pfw_timed *items; /**< NULL: the host's clock will do */
+	uint32_t n, capacity;
+	int on;        /**< the program that runs is timed */
+	void *mark;    /**< event whose time both clocks know */
+	uint64_t left; /**< when the last action was over */
+	int failed;
+	struct pfw_error error;
+};
+
 /** How long a thread with a core of its own looks for a change before it
  *  sleeps. */
 #define PFW_SPIN_NS 20000ull
@@ -86,6 +125,8 @@ struct pfw_rank {
 	const struct pfw_device_ops *device_ops;
 	void *device_object, *queue;
 	struct pfw_device device;
+	struct pfw_pending pending;
+	struct pfw_timing timing;
 
 	/* transports */
 	struct pfw_stack stacks[PFW_STACKS];
@@ -188,16 +229,52 @@ int pfw_end_acquire(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 		 uint32_t slot, uint64_t bytes, uint32_t stage,
 		 uint32_t microbatch, struct pfw_error *err);
-int pfw_end_release(struct pfw_end *end, uint32_t slot, struct pfw_error *err);
+int pfw_end_release(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		    struct pfw_error *err);
 /** A slot as the device sees it. */
 void *pfw_end_slot(const struct pfw_end *end, uint32_t slot);
-/** What came in a slot, to where the device sees it; done on return. */
+/** What came in a slot, to where the device sees it: for what is queued from
+ *  now on. */
 int pfw_end_fetch(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 		  uint64_t bytes, struct pfw_error *err);
 /** A whole message on an edge without a plan, copied from @p data. */
 int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
 		      uint32_t program, const struct pfw_awaited *what,
 		      const void *data, uint64_t bytes, struct pfw_error *err);
+
+/* pending.c */
+int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_close_pending(struct pfw_rank *rank);
+/** Copies to the device; what is queued from now on finds it there. */
+int pfw_rank_bring_in(struct pfw_rank *rank, void *to, const void *from,
+		      uint64_t bytes, struct pfw_error *err);
+/** Copies from the device what has been queued so far, on pending.out. */
+int pfw_rank_take_out(struct pfw_rank *rank, void *to, const void *from,
+		      uint64_t bytes, struct pfw_error *err);
+/** Hands a slot over after what was taken out, gives one back after what has
+ *  been queued so far. */
+int pfw_rank_send_later(struct pfw_rank *rank, const struct pfw_deferred *what,
+			struct pfw_error *err);
+int pfw_rank_release_later(struct pfw_rank *rank,
+			   const struct pfw_deferred *what,
+			   struct pfw_error *err);
+int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
+			 uint32_t slot);
+/** Does what the device is ready for; never waits. */
+int pfw_rank_settle(struct pfw_rank *rank, struct pfw_error *err);
+/** Waits until nothing is deferred. */
+int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err);
+
+/* timing.c */
+int pfw_rank_open_timing(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_close_timing(struct pfw_rank *rank);
+/** Around what an action does on the device. */
+void pfw_rank_work_begins(struct pfw_rank *rank);
+void pfw_rank_work_ends(struct pfw_rank *rank, int computes);
+/** What the action that is over was, for the trace; by the host's clock. */
+void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r);
+/** Waits for the queue; then busy_ns, first_ns and end_ns are the device's. */
+int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err);
 
 /* engine.c */
 

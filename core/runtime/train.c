@@ -169,9 +169,9 @@ static int open_trace(struct pfw_rank *rank, struct pfw_error *err)
 
 static int close_trace(struct pfw_rank *rank, struct pfw_error *err)
 {
-	int rc = 0;
+	int rc = rank->trace ? pfw_rank_read_times(rank, err) : 0;
 
-	if (rank->trace && rank->job->run_dir)
+	if (!rc && rank->trace && rank->job->run_dir)
 		rc = pfw_trace_write(rank->trace, rank->job->run_dir,
 				     rank->rank, err);
 	pfw_trace_close(rank->trace);
@@ -186,7 +186,8 @@ int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err)
 
 	if (!rc)
 		rc = open_trace(rank, err);
-
+	if (!rc)
+		rc = pfw_rank_open_timing(rank, err);
 	if (!rc && rank->evaluates) {
 		rc = pfw_rank_evaluate(rank, err);
 		evaluated = rank->state.step;

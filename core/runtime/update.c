@@ -67,7 +67,7 @@ static int tie_across(struct pfw_rank *rank, const struct pfw_tie *tie,
 	rank->device.kernels->add(rank->queue, u->grad,
 				  mine ? theirs : u->grad,
 				  mine ? u->grad : theirs, u->n);
-	return pfw_end_release(&rank->ends[in], slot, err);
+	return pfw_end_release(rank, &rank->ends[in], slot, err);
 }
 
 int pfw_rank_tie(struct pfw_rank *rank, struct pfw_error *err)

@@ -1,7 +1,9 @@
 /* The stand-in's devices and errors. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cuda/fake_impl.h"
 
@@ -13,6 +15,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char fail_call[64];
 static unsigned fail_in; /* 0: nothing fails */
 static cudaError_t fail_with;
+static int tally_fd = -1;
 static unsigned alive;
 static _Thread_local cudaError_t last;
 static _Thread_local int current;
@@ -29,11 +32,25 @@ void fake_cuda_fail(const char *call, unsigned nth, cudaError_t error)
 static void read_environment(void)
 {
 	const char *text = getenv("FAKE_CUDA_FAIL");
+	const char *file = getenv("FAKE_CUDA_TALLY");
 	char call[64];
 	unsigned nth, error;
 
+	if (file)
+		tally_fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+				0666);
+
 	if (text && sscanf(text, "%63[^:]:%u:%u", call, &nth, &error) == 3)
 		fake_cuda_fail(call, nth, (cudaError_t)error);
+}
+
+/* FAKE_CUDA_TALLY=FILE: a byte for each time that somebody waits for a stream. */
+static void tally(const char *call)
+{
+	if (tally_fd < 0 || strcmp(call, "cudaStreamSynchronize"))
+		return;
+	if (write(tally_fd, ".", 1) != 1)
+		abort();
 }
 
 cudaError_t fake_enter(const char *call)
@@ -41,6 +58,7 @@ cudaError_t fake_enter(const char *call)
 	cudaError_t e = cudaSuccess;
 
 	pthread_once(&once, read_environment);
+	tally(call);
 	pthread_mutex_lock(&failing);
 	if (fail_in && !strcmp(call, fail_call) && !--fail_in)
 		e = fail_with;

@@ -56,3 +56,23 @@ near 1e-2 "$tmp/cpu.losses" "$tmp/bf16.losses" ||
 says 1 'cuda.* rounds weights to nearest alone' \
 	train other --set device="$fake" --set device.dtype=bf16 \
 	--set device.rounding=stochastic
+
+# The host waits for the device where a step ends, not within it.
+waits() {
+	rm -f "$tmp/tally"
+	FAKE_CUDA_TALLY=$tmp/tally train other --set device="$fake" \
+		--set pipeline.microbatches="$1" || fail "$1 micro-batches: failed"
+	wc -c <"$tmp/tally"
+}
+few=$(waits 2) many=$(waits 8)
+[ "$few" -gt 0 ] || fail 'the stand-in counts no waits'
+[ "$few" = "$many" ] ||
+	fail "the host waits $few times in 2 micro-batches, $many times in 8"
+
+# What the device did, by its own clock: begun in turn, each for some time.
+train other --set device="$fake" --trace "$tmp/t.json" || fail 'no trace of cuda'
+awk -F '\t' 'NR > 1 && $2 ~ /F|B/ && $2 != "NORM" {
+	if ($4 < left || $5 <= $4) { print "out of turn: " $0; bad = 1 }
+	left = $5; n++ } END { exit bad || n != 16 }' \
+	"$tmp/other/trace/rank-0.tsv" ||
+	fail 'the trace of cuda is not in the order of the device'

@@ -1,0 +1,226 @@
+/*
+ * What waits for a device that computes behind the host's back: messages to be
+ * handed over once they lie in their slots, slots to be given back once they
+ * have been read.  The host goes on, and looks after them wherever it waits.
+ *
+ * One queue computes, one brings what came in, one takes out what goes; events
+ * tie them: a copy goes on beside the kernels of another micro-batch.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "runtime/rank.h"
+
+#define NAP_NS 20000 /* between looks, where cores are shared */
+
+static uint32_t count_slots(const struct pfw_rank *rank)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < rank->job->n_edges; i++)
+		if (rank->ends[i].mirror)
+			n += rank->ends[i].edge->n_slots;
+	return n;
+}
+
+/* A slot waits for one thing at a time, so there is room for all. */
+int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	struct pfw_pending *p = &rank->pending;
+	uint32_t n = count_slots(rank);
+	int rc = 0;
+
+	if (!n || !ops->record)
+		return 0;
+	p->items = calloc(n, sizeof(*p->items));
+	if (!p->items)
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	for (; !rc && p->capacity < n; p->capacity += !rc)
+		rc = ops->open_event(rank->device_object,
+				     &p->items[p->capacity].event, err);
+	if (!rc)
+		rc = ops->open_event(rank->device_object, &p->came, err);
+	if (!rc)
+		rc = ops->open_event(rank->device_object, &p->made, err);
+	if (!rc)
+		rc = ops->open_queue(rank->device_object, &p->in, err);
+	if (!rc)
+		rc = ops->open_queue(rank->device_object, &p->out, err);
+	return rc;
+}
+
+void pfw_rank_close_pending(struct pfw_rank *rank)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	struct pfw_pending *p = &rank->pending;
+
+	if (!p->items)
+		return;
+	/* Copies end before the slots go. */
+	ops->close_queue(p->in);
+	ops->close_queue(p->out);
+	ops->close_event(p->came);
+	ops->close_event(p->made);
+	for (uint32_t i = 0; i < p->capacity; i++)
+		ops->close_event(p->items[i].event);
+	free(p->items);
+	*p = (struct pfw_pending){ 0 };
+}
+
+/* @after begins after what has been queued on @before so far. */
+static int tie(struct pfw_rank *rank, void *before, void *event, void *after,
+	       struct pfw_error *err)
+{
+	int rc = rank->device_ops->record(before, event, err);
+
+	return rc ? rc : rank->device_ops->follow(after, event, err);
+}
+
+int pfw_rank_bring_in(struct pfw_rank *rank, void *to, const void *from,
+		      uint64_t bytes, struct pfw_error *err)
+{
+	const struct pfw_pending *p = &rank->pending;
+	void *in = p->in ? p->in : rank->queue;
+	int rc = rank->device_ops->copy(in, to, from, bytes, PFW_COPY_IN, err);
+
+	return rc || !p->in ? rc : tie(rank, in, p->came, rank->queue, err);
+}
+
+int pfw_rank_take_out(struct pfw_rank *rank, void *to, const void *from,
+		      uint64_t bytes, struct pfw_error *err)
+{
+	const struct pfw_pending *p = &rank->pending;
+	void *out = p->out ? p->out : rank->queue;
+	int rc = p->out ? tie(rank, rank->queue, p->made, out, err) : 0;
+
+	return rc ? rc : rank->device_ops->copy(out, to, from, bytes,
+						PFW_COPY_OUT, err);
+}
+
+static int perform(const struct pfw_deferred *what, struct pfw_error *err)
+{
+	const struct pfw_end *end = what->end;
+
+	if (!what->sends)
+		return end->ops->release(end->channel, what->slot, err);
+	return end->ops->send(end->channel, what->slot, what->bytes, &what->id,
+			      err);
+}
+
+static int defer(struct pfw_rank *rank, void *queue,
+		 const struct pfw_deferred *what, struct pfw_error *err)
+{
+	struct pfw_pending *p = &rank->pending;
+	struct pfw_deferred *item;
+	void *event;
+	int rc;
+
+	/* Of a device without events all calls are done when they return. */
+	if (!p->capacity)
+		return perform(what, err);
+	item = &p->items[(p->head + p->n) % p->capacity];
+	event = item->event;
+	rc = rank->device_ops->record(queue, event, err);
+	if (rc)
+		return rc;
+	*item = *what;
+	item->event = event;
+	p->n++;
+	return 0;
+}
+
+int pfw_rank_send_later(struct pfw_rank *rank, const struct pfw_deferred *what,
+			struct pfw_error *err)
+{
+	return defer(rank, rank->pending.out, what, err);
+}
+
+int pfw_rank_release_later(struct pfw_rank *rank,
+			   const struct pfw_deferred *what,
+			   struct pfw_error *err)
+{
+	return defer(rank, rank->queue, what, err);
+}
+
+int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
+			 uint32_t slot)
+{
+	const struct pfw_pending *p = &rank->pending;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct pfw_deferred *d =
+			&p->items[(p->head + i) % p->capacity];
+
+		if (d->end == end && d->slot == slot)
+			return 1;
+	}
+	return 0;
+}
+
+int pfw_rank_settle(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct pfw_pending *p = &rank->pending;
+
+	while (p->n) {
+		const struct pfw_deferred *item = &p->items[p->head];
+		int rc = rank->device_ops->query(item->event, err);
+
+		if (rc > 0)
+			rc = perform(item, err);
+		else if (!rc)
+			return 0;
+		if (rc)
+			return rc;
+		p->head = (p->head + 1) % p->capacity;
+		p->n--;
+	}
+	return 0;
+}
+
+static void rest(const struct pfw_rank *rank)
+{
+	const struct timespec nap = { 0, NAP_NS };
+
+	if (rank->has_core)
+		sched_yield();
+	else
+		nanosleep(&nap, NULL);
+}
+
+int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct pfw_status *s = rank->boot->status;
+	uint32_t left = rank->pending.n + 1;
+	uint64_t since = 0;
+	int rc = pfw_rank_settle(rank, err);
+
+	if (rc || !rank->pending.n)
+		return rc;
+	atomic_store(&s->wait, PFW_WAIT_DEVICE);
+	while (!rc && rank->pending.n) {
+		if (rank->pending.n < left) {
+			left = rank->pending.n;
+			since = pfw_now();
+			atomic_store(&s->since, since);
+		}
+		if (rank->boot->ops->aborted(rank->boot))
+			return pfw_error_set(err, ECANCELED,
+					     "another rank failed");
+		if ((double)(pfw_now() - since) >
+		    rank->job->cfg->run.timeout * 1e9)
+			return pfw_error_set(err, ETIMEDOUT,
+					     "rank %u: its device has done "
+					     "nothing for %.1f s (run.timeout)",
+					     rank->rank,
+					     rank->job->cfg->run.timeout);
+		rest(rank);
+		rc = pfw_rank_settle(rank, err);
+	}
+	if (!rc)
+		atomic_store(&s->wait, PFW_WAIT_NOTHING);
+	return rc;
+}
