@@ -189,17 +189,20 @@ static double flops(const struct matrix *m)
 	return 2.0 * ROWS * m->width * m->width * m->out * m->in;
 }
 
-/* One round of a matrix: GFLOP/s in the row, seconds added to the sums. */
+/* One round of a matrix: GFLOP/s in the row, seconds added to the sums; @theirs
+ * NULL: there is no peer. */
 static void one_round(struct bed *ours, struct bed *theirs, uint32_t kind,
 		      const struct matrix *m, uint32_t round,
 		      struct pfw_bench_row *row, double sums[2])
 {
-	double a = time_product(ours, kind, m);
-	double b = time_product(theirs, kind, m);
+	double a = time_product(ours, kind, m), b;
 
 	row->ours[round] = flops(m) / 1e9 / a;
-	row->theirs[round] = flops(m) / 1e9 / b;
 	sums[0] += a;
+	if (!theirs)
+		return;
+	b = time_product(theirs, kind, m);
+	row->theirs[round] = flops(m) / 1e9 / b;
 	sums[1] += b;
 }
 
@@ -228,7 +231,7 @@ static void compare(struct pfw_bench *bench, struct bed *ours,
 	memset(rows, 0, sizeof(rows));
 	for (uint32_t i = 0; i <= n; i++) {
 		rows[i].unit = "GFLOP/s";
-		rows[i].peer = "OpenBLAS fp32";
+		rows[i].peer = theirs ? "OpenBLAS fp32" : NULL;
 		work += i < n ? flops(&matrices[i]) : 0;
 	}
 	for (uint32_t round = 0; round < bench->rounds; round++) {
@@ -238,13 +241,14 @@ static void compare(struct pfw_bench *bench, struct bed *ours,
 			one_round(ours, theirs, kinds[kind].kind, &matrices[i],
 				  round, &rows[i], sums);
 		rows[n].ours[round] = work / 1e9 / sums[0];
-		rows[n].theirs[round] = work / 1e9 / sums[1];
+		if (theirs)
+			rows[n].theirs[round] = work / 1e9 / sums[1];
 	}
 	for (uint32_t i = 0; i < n; i++)
 		print_product(bench, ours, kind, i, &rows[i]);
 	snprintf(words, sizeof(words), "%s together", kinds[kind].name);
 	rows[n].work = words;
-	rows[n].aim = ours->dtype == PFW_BF16 ? kinds[kind].aim : 0;
+	rows[n].aim = theirs && ours->dtype == PFW_BF16 ? kinds[kind].aim : 0;
 	pfw_bench_print(bench, &rows[n]);
 }
 
@@ -336,10 +340,10 @@ static int one_dtype(struct pfw_bench *bench, const struct pfw_loaded *plugin,
 			 bed.props.path, pfw_dtype_name(bed.props.act_dtype));
 		pfw_bench_heading(bench, heading);
 		peak(bench, &bed, "peak, nothing from memory");
-		for (uint32_t k = 0; k < 3 && !why; k++)
-			compare(bench, &bed, blas, k);
 		if (why)
 			pfw_bench_skip(bench, "products", "OpenBLAS", why);
+		for (uint32_t k = 0; k < 3; k++)
+			compare(bench, &bed, why ? NULL : blas, k);
 		attention(bench, &bed);
 	}
 	bed_close(&bed);

@@ -69,5 +69,7 @@ if [ ! -e "$root/whole" ]; then
 fi
 PKG_CONFIG_LIBDIR=$root/lib/pkgconfig
 export PKG_CONFIG_LIBDIR
-sh "$srcdir/tests/build/variant.sh" musl --with-openblas=no --with-hwloc=no CC=musl-gcc \
-	CPPFLAGS="-isystem $root/include" LDFLAGS="-L$root/lib -Wl,-rpath,$root/lib"
+# What is C++ or CUDA's here is glibc's.
+sh "$srcdir/tests/build/variant.sh" musl --with-openblas=no --with-hwloc=no \
+	--with-cuda=no CC="musl-gcc -isystem $root/include" CXX=false \
+	LDFLAGS="-L$root/lib -Wl,-rpath,$root/lib"
