@@ -14,6 +14,7 @@ static struct scene {
 	uint64_t takes_ns;  /**< each call */
 	uint32_t abort_at;  /**< in this call somebody else fails */
 	uint32_t calls;
+	uint64_t waits_until; /* deadline of the last wait for another rank */
 	int aborted;
 } scene;
 
@@ -81,8 +82,8 @@ static int boot_get(struct pfw_boot *boot, const char *key, void *value,
 {
 	(void)boot;
 	(void)key;
-	(void)deadline;
 	(void)err;
+	scene.waits_until = deadline;
 	memset(value, 0, size);
 	*len = size;
 	return 0;
@@ -143,9 +144,30 @@ static void the_deadline_holds(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "for rank 1 to open the"));
 }
 
+/* Until ranks have found each other they may be slow, channels may not. */
+static void starting_has_time(void)
+{
+	static const struct {
+		double timeout;
+		uint64_t seconds;
+	} cases[] = { { 0.02, 30 }, { 1, 30 }, { 100, 100 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t before = pfw_now(), after;
+
+		scene = (struct scene){ .abort_at = 1 };
+		CU_ASSERT_EQUAL(connect_rank(cases[i].timeout, NULL),
+				-ECANCELED);
+		after = pfw_now();
+		CU_ASSERT(scene.waits_until >= before + cases[i].seconds * PFW_S);
+		CU_ASSERT(scene.waits_until <= after + cases[i].seconds * PFW_S);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{ "an abort is heard between two channels", an_abort_is_heard },
 	{ "the deadline holds", the_deadline_holds },
+	{ "a slow start is waited for", starting_has_time },
 };
 
 UNIT_MAIN("connect", tests)
