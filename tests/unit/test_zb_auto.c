@@ -10,9 +10,10 @@
 /* Costs and cap as a case of a test has them; times are in tenths of F. */
 struct zb_case {
 	const char *what;
-	int64_t cost[3][P];
+	int64_t cost[3][2 * P];
 	int64_t hop;
-	uint32_t p, m, cap;
+	uint32_t p, m, cap; /* cap: of stages */
+	uint32_t v;         /* 0: 1 */
 };
 
 struct outcome {
@@ -27,7 +28,7 @@ static struct pfw_schedule_plan *plan_of(const char *name,
 	struct pfw_shape shape = {
 		.size = sizeof(shape),
 		.ranks = c->p,
-		.chunks = 1,
+		.chunks = c->v ? c->v : 1,
 		.microbatches = c->m,
 		.memory_cap = c->cap,
 		.costs = costs,
@@ -105,7 +106,7 @@ static struct zb_case even(const char *what, int64_t f, int64_t i, int64_t w)
 {
 	struct zb_case c = { .what = what, .p = P, .m = M, .cap = P };
 
-	for (int s = 0; s < P; s++) {
+	for (int s = 0; s < 2 * P; s++) {
 		c.cost[0][s] = f;
 		c.cost[1][s] = i;
 		c.cost[2][s] = w;
@@ -304,10 +305,58 @@ static void shapes(void)
 			}
 }
 
+/* On a V never worse than ZBV, in any shape, and better where it can be. */
+static void two_chunks(void)
+{
+	static const int64_t costs[][3] = {
+		{ 10, 10, 10 }, { 10, 12, 8 }, { 10, 25, 10 },
+	};
+	int better = 0;
+
+	for (uint32_t p = 1; p <= P; p++)
+		for (uint32_t m = 1; m <= 9; m += 1 + m / 3)
+			for (uint32_t k = 0; k < 6; k++) {
+				const int64_t *t = costs[k / 2];
+				struct zb_case c = even("", t[0], t[1], t[2]);
+				struct outcome own, zbv;
+
+				c.p = p;
+				c.m = m;
+				c.v = 2;
+				c.cap = k % 2 ? 2 * p : 0;
+				c.hop = p % 3;
+				own = outcome_of("zb-auto", &c);
+				zbv = outcome_of("zbv", &c);
+				CU_ASSERT_NOT_EQUAL(own.time, INT64_MAX);
+				CU_ASSERT(own.time <= zbv.time);
+				better += own.time < zbv.time;
+			}
+	printf("\nbetter than zbv in %d shapes\n", better);
+	CU_ASSERT(better > 40);
+}
+
+/* Every cap from two stages on has an order. */
+static void small_caps(void)
+{
+	for (uint32_t p = 1; p <= P; p++)
+		for (uint32_t cap = 2; cap <= 2 * p; cap++) {
+			struct zb_case c = even("", 10, 14, 7);
+
+			c.p = p;
+			c.m = 9;
+			c.v = 2;
+			c.cap = cap;
+			CU_ASSERT_NOT_EQUAL(outcome_of("zb-auto", &c).time,
+					    INT64_MAX);
+		}
+}
+
 static const struct unit_test tests[] = {
 	{ "six sets of costs", cost_sets },
 	{ "optimal for small shapes", optimal },
 	{ "never worse in any shape", shapes },
+	{ "two chunks on a V", two_chunks },
+	{ "two chunks and little memory", small_caps },
 };
 
 UNIT_MAIN("zb-auto", tests)

@@ -3,12 +3,14 @@
  * never slower, by the simulator, than 1F1B, ZB-H1, ZB-H2 and GPipe where they
  * keep to the cap, since they are among the orders it chooses from; and the
  * fastest there is for at most 3 ranks and 4 micro-batches.  With a cap of one
- * micro-batch there is still an order, so that no cap is refused.
+ * micro-batch there is still an order, so that no cap is refused.  Two chunks a
+ * rank are on a V (vee.c), and never slower than ZBV.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "zb-auto.h"
+#include "../vshape.h"
 
 /* What the core takes for costs that are not known, and a tenth for a hop. */
 #define DEFAULT_NS 1000000
@@ -28,24 +30,25 @@ static int64_t cost_of(const struct pfw_costs *costs, int type, uint32_t stage)
 static int fill(struct zb_problem *of, const struct pfw_shape *shape,
 		struct zb_best *best)
 {
-	size_t p = shape->ranks, n = 3 * p * shape->microbatches;
+	size_t stages = (size_t)shape->ranks * shape->chunks;
+	size_t n = 3 * stages * shape->microbatches;
 
 	of->p = shape->ranks;
 	of->m = shape->microbatches;
-	of->cap = of->m;
-	if (shape->memory_cap && shape->memory_cap < of->m)
+	of->cap = of->m * shape->chunks;
+	if (shape->memory_cap && shape->memory_cap < of->cap)
 		of->cap = (uint32_t)shape->memory_cap;
 	of->hop = shape->costs ? shape->costs->hop : DEFAULT_NS / 10;
 	of->message = shape->costs ? shape->costs->message : 0;
-	of->cost[0] = malloc(ZB_TYPES * p * sizeof(*of->cost[0]));
+	of->cost[0] = malloc(ZB_TYPES * stages * sizeof(*of->cost[0]));
 	best->order = malloc(n);
 	best->trial = malloc(n);
 	if (!of->cost[0] || !best->order || !best->trial)
 		return -ENOMEM;
 	for (int type = 0; type < ZB_TYPES; type++) {
-		of->cost[type] = of->cost[0] + (size_t)type * p;
-		for (uint32_t r = 0; r < of->p; r++)
-			of->cost[type][r] = cost_of(shape->costs, type, r);
+		of->cost[type] = of->cost[0] + (size_t)type * stages;
+		for (uint32_t s = 0; s < stages; s++)
+			of->cost[type][s] = cost_of(shape->costs, type, s);
 	}
 	return 0;
 }
@@ -87,13 +90,17 @@ static int zb_auto_plan(const struct pfw_shape *shape,
 	int rc = fill(&of, shape, &best);
 
 	(void)opt;
-	if (!rc)
-		rc = search(&of, &best);
-	if (!rc)
+	if (!rc && shape->chunks == 2)
+		rc = zb_vee_plan(&of, rank, plan);
+	else if (!rc && !(rc = search(&of, &best)))
 		list(best.order, rank, of.m, plan);
 	free(best.trial);
 	free(best.order);
 	free(of.cost[0]);
+	if (rc == -EINVAL)
+		return pfw_error_set(err, EINVAL, "v=2: no order keeps to a cap of "
+				     "%llu chunks' micro-batches: raise it, or use "
+				     "v=1", (unsigned long long)shape->memory_cap);
 	return rc ? pfw_error_set(err, ENOMEM, "no memory to look for an order") :
 		    0;
 }
@@ -105,6 +112,9 @@ static int zb_auto_check(const struct pfw_shape *shape,
 	uint64_t p = shape->ranks, most = (1u << 22) / (p * p);
 
 	(void)opt;
+	if (shape->chunks > 2)
+		return pfw_error_set(err, EINVAL, "v=%u: it plans one chunk per "
+				     "rank, or two on a V, use v=2", shape->chunks);
 	if (shape->microbatches <= most)
 		return 0;
 	return pfw_error_set(err, EINVAL, "p=%u m=%u is too large to plan: use "
@@ -113,10 +123,17 @@ static int zb_auto_check(const struct pfw_shape *shape,
 			     (unsigned long long)(most ? most : 1));
 }
 
+static uint32_t zb_auto_place(const struct pfw_shape *shape,
+			      const struct pfw_values *opt, uint32_t stage)
+{
+	return shape->chunks == 2 ? vshape_place(shape, opt, stage) : stage;
+}
+
 static const struct pfw_schedule_ops zb_auto_ops = {
 	.size = sizeof(zb_auto_ops),
-	.flags = PFW_SCHEDULE_SPLITS | PFW_SCHEDULE_ONE_CHUNK,
+	.flags = PFW_SCHEDULE_SPLITS,
 	.check = zb_auto_check,
+	.place = zb_auto_place,
 	.plan = zb_auto_plan,
 };
 

@@ -6,82 +6,32 @@
  * keeps p activations.
  */
 #include "../vshape.h"
+#include "../zbv-order.h"
 
-enum { DOWN, UP }; /* the arms: stage r, stage 2p-1-r */
-
-struct arms {
+struct target {
 	struct pfw_plan *plan;
-	uint32_t m;
 	uint32_t stage[2];
-	uint32_t done[2][PFW_BACKWARD_WEIGHT + 1]; /* [arm][type] */
 };
 
-/* The arm's next; those past the last micro-batch are left out. */
-static void next(struct arms *a, uint32_t type, int arm)
+static void add(void *to, uint32_t type, int arm, uint32_t microbatch)
 {
-	uint32_t i = a->done[arm][type]++;
+	const struct target *t = to;
 
-	if (i < a->m)
-		pfw_plan_add(a->plan, type, a->stage[arm], i);
-}
-
-static void next_backward(struct arms *a, int arm)
-{
-	next(a, PFW_BACKWARD_INPUT, arm);
-	next(a, PFW_BACKWARD_WEIGHT, arm);
-}
-
-static void warm_up(struct arms *a, uint32_t p, uint32_t rank)
-{
-	for (uint32_t i = 0; i < 2 * (p - rank) - 1; i++)
-		next(a, PFW_FORWARD, DOWN);
-	for (uint32_t i = 0; i < rank; i++) {
-		next(a, PFW_FORWARD, UP);
-		next(a, PFW_FORWARD, DOWN);
-	}
-	for (uint32_t i = 0; i < p - rank; i++) {
-		next(a, PFW_FORWARD, UP);
-		next_backward(a, UP);
-	}
-}
-
-static void cool_down(struct arms *a, uint32_t p, uint32_t rank)
-{
-	for (uint32_t i = 0; i < rank; i++) {
-		next(a, PFW_BACKWARD_INPUT, DOWN);
-		next(a, PFW_BACKWARD_INPUT, UP);
-	}
-	for (uint32_t i = 0; i < p - rank; i++)
-		next_backward(a, DOWN);
-	for (int arm = UP; arm >= DOWN; arm--)
-		while (a->done[arm][PFW_BACKWARD_WEIGHT] <
-		       a->done[arm][PFW_BACKWARD_INPUT])
-			next(a, PFW_BACKWARD_WEIGHT, arm);
+	pfw_plan_add(t->plan, type, t->stage[arm], microbatch);
 }
 
 static int zbv_plan(const struct pfw_shape *shape, const struct pfw_values *opt,
 		    uint32_t rank, struct pfw_plan *plan, struct pfw_error *err)
 {
-	uint32_t p = shape->ranks, m = shape->microbatches;
-	uint32_t n = m < 2 * p - 1 ? 2 * p - 1 : m; /* the order's own least */
-	struct arms a = {
+	struct target to = {
 		.plan = plan,
-		.m = m,
-		.stage = { rank, 2 * p - 1 - rank },
+		.stage = { rank, 2 * shape->ranks - 1 - rank },
 	};
-	const uint32_t *down = a.done[DOWN], *up = a.done[UP];
+	struct arms a = { .add = add, .to = &to, .m = shape->microbatches };
 
 	(void)opt;
 	(void)err;
-	warm_up(&a, p, rank);
-	while (down[PFW_FORWARD] < n || up[PFW_FORWARD] < down[PFW_FORWARD]) {
-		if (down[PFW_FORWARD] < n)
-			next(&a, PFW_FORWARD, DOWN);
-		next_backward(&a, DOWN);
-		next(&a, PFW_FORWARD, UP);
-		next_backward(&a, UP);
-	}
-	cool_down(&a, p, rank);
+	zbv_order(&a, shape->ranks, rank);
 	return 0;
 }
 
