@@ -291,6 +291,7 @@ static const struct pfw_check *const checks[] = {
 	&pfw_check_grouping,
 	&pfw_check_evaluation,
 	&pfw_check_logits,
+	&pfw_check_bf16,
 	&pfw_check_not_finite,
 	&check_names,
 	&check_config,

@@ -168,6 +168,17 @@ const struct pfw_case *pfw_trial_case(struct pfw_trial *t)
 	return c;
 }
 
+const struct pfw_case *pfw_trial_case_bf16(struct pfw_trial *t)
+{
+	struct pfw_case *c = pfw_trial_alloc(t, sizeof(*c));
+	struct pfw_error err = { 0 };
+
+	*c = *pfw_trial_case(t);
+	if (pfw_rig_device_open(t->registry, "cpu", PFW_BF16, 1, &c->cpu, &err))
+		pfw_trial_skip(t, "there is no device to run on: %s", err.text);
+	return c;
+}
+
 void pfw_case_open(struct pfw_trial *t, const struct pfw_case *c,
 		   const struct pfw_rig_setup *setup, struct pfw_rig *r)
 {

@@ -30,6 +30,9 @@ struct pfw_case {
  */
 const struct pfw_case *pfw_trial_case(struct pfw_trial *t);
 
+/** The same case, on the cpu device in bf16. */
+const struct pfw_case *pfw_trial_case_bf16(struct pfw_trial *t);
+
 /** The case's model on @p setup, or it is refused; doing is noted. */
 void pfw_case_open(struct pfw_trial *t, const struct pfw_case *c,
 		   const struct pfw_rig_setup *setup, struct pfw_rig *r);
@@ -42,6 +45,7 @@ uint32_t pfw_case_not_finite(const struct pfw_rig *r, uint64_t *element);
 
 extern const struct pfw_check pfw_check_gradients, pfw_check_split,
 	pfw_check_cuts, pfw_check_again, pfw_check_grouping, pfw_check_order,
-	pfw_check_evaluation, pfw_check_logits, pfw_check_not_finite;
+	pfw_check_evaluation, pfw_check_logits, pfw_check_not_finite,
+	pfw_check_bf16;
 
 #endif

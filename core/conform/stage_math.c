@@ -134,11 +134,10 @@ static uint32_t first_different(const struct pfw_rig *x, const struct pfw_rig *y
 }
 
 /* Two ways to do a step must give the same bits of loss and gradients. */
-static void same_bits(struct pfw_trial *t, const char *what,
-		      const struct pfw_rig_setup *a, int how_a,
-		      const struct pfw_rig_setup *b, int how_b)
+static void same_bits(struct pfw_trial *t, const struct pfw_case *c,
+		      const char *what, const struct pfw_rig_setup *a,
+		      int how_a, const struct pfw_rig_setup *b, int how_b)
 {
-	const struct pfw_case *c = pfw_trial_case(t);
 	struct pfw_rig x, y;
 	double loss, other;
 	uint32_t use;
@@ -169,7 +168,7 @@ static void cuts(struct pfw_trial *t)
 		struct pfw_rig_setup cut = c->setup;
 
 		cut.stages = n;
-		same_bits(t, "cut into stages", &c->setup, PFW_RIG_BACKWARD,
+		same_bits(t, c, "cut into stages", &c->setup, PFW_RIG_BACKWARD,
 			  &cut, PFW_RIG_BACKWARD);
 	}
 }
@@ -193,11 +192,11 @@ static void split(struct pfw_trial *t)
 	apart = cut = c->setup;
 	apart.split = cut.split = 1;
 	cut.stages = c->n_layers < 3 ? c->n_layers : 3;
-	same_bits(t, "with I and W in place of B", &c->setup, PFW_RIG_BACKWARD,
-		  &apart, PFW_RIG_APART);
-	same_bits(t, "with I and W in place of B, cut into stages,", &c->setup,
-		  PFW_RIG_BACKWARD, &cut, PFW_RIG_APART);
-	same_bits(t, "with a shape for I and W, and B,", &c->setup,
+	same_bits(t, c, "with I and W in place of B", &c->setup,
+		  PFW_RIG_BACKWARD, &apart, PFW_RIG_APART);
+	same_bits(t, c, "with I and W in place of B, cut into stages,",
+		  &c->setup, PFW_RIG_BACKWARD, &cut, PFW_RIG_APART);
+	same_bits(t, c, "with a shape for I and W, and B,", &c->setup,
 		  PFW_RIG_BACKWARD, &apart, PFW_RIG_BACKWARD);
 }
 
@@ -214,7 +213,7 @@ static void again(struct pfw_trial *t)
 	const struct pfw_case *c = pfw_trial_case(t);
 
 	for (int i = 0; i < 3; i++)
-		same_bits(t, "the second time, in other memory,", &c->setup,
+		same_bits(t, c, "the second time, in other memory,", &c->setup,
 			  PFW_RIG_BACKWARD, &c->setup, PFW_RIG_BACKWARD);
 }
 
@@ -230,7 +229,7 @@ static void order(struct pfw_trial *t)
 {
 	const struct pfw_case *c = pfw_trial_case(t);
 
-	same_bits(t, "with each micro-batch back before the next goes forward",
+	same_bits(t, c, "with each micro-batch back before the next goes forward",
 		  &c->setup, PFW_RIG_BACKWARD, &c->setup, PFW_RIG_IN_TURN);
 }
 
@@ -239,6 +238,84 @@ const struct pfw_check pfw_check_order = {
 	"pipefw/stage.h, struct pfw_call: what F keeps for B is in `saved` of that "
 	"micro-batch; others may be in flight, or not",
 	"keep nothing between F and B elsewhere than in call->saved", 60, order,
+};
+
+/* Of a use: how far from the fp32 gradient, and how long that is. */
+static double distance(const struct pfw_rig *r, const struct pfw_rig *half,
+		       uint32_t use, double *length)
+{
+	const uint64_t n =
+		r->model->params[r->model->uses[use].param].elements;
+	double squares = 0, off = 0;
+
+	for (uint64_t k = 0; k < n; k++) {
+		double want = (double)r->grads[use][k];
+		double d = (double)half->grads[use][k] - want;
+
+		squares += want * want;
+		off += d * d;
+	}
+	*length = sqrt(squares);
+	return sqrt(off);
+}
+
+/* bf16 has 8 bits, and the errors of a few layers add up.  Some gradients are 0
+ * but for these: hence the share of the longest. */
+static void near_fp32(struct pfw_trial *t, const struct pfw_case *c,
+		      const struct pfw_case *bf16)
+{
+	double loss, other, length, most = 0;
+	struct pfw_rig r, half;
+
+	pfw_case_open(t, c, &c->setup, &r);
+	loss = pfw_rig_train(&r, c->tokens, c->targets, 1, PFW_RIG_BACKWARD);
+	pfw_case_open(t, bf16, &c->setup, &half);
+	other = pfw_rig_train(&half, c->tokens, c->targets, 1,
+			      PFW_RIG_BACKWARD);
+	if (!(fabs(other - loss) <= 0.03 * fmax(1, fabs(loss))))
+		pfw_trial_refuse(t, "%s: the loss is %.6g in bf16 and %.6g in "
+				 "fp32", c->options, other, loss);
+	for (uint32_t u = 0; u < r.model->n_uses; u++) {
+		distance(&r, &half, u, &length);
+		most = fmax(most, length);
+	}
+	for (uint32_t u = 0; u < r.model->n_uses; u++) {
+		double off = distance(&r, &half, u, &length);
+
+		if (!(off <= 0.1 * length + 0.02 * most))
+			pfw_trial_refuse(t, "%s: in bf16 the gradient of %s is "
+				"off by %.3g of %.3g", c->options,
+				r.model->uses[u].info->name, off, length);
+	}
+	pfw_case_close(t, &r);
+	pfw_case_close(t, &half);
+}
+
+static void bf16(struct pfw_trial *t)
+{
+	const struct pfw_case *c = pfw_trial_case(t);
+	const struct pfw_case *half = pfw_trial_case_bf16(t);
+	struct pfw_rig_setup cut = c->setup;
+
+	cut.stages = c->n_layers < 3 ? c->n_layers : 3;
+	if (!c->n_params)
+		pfw_trial_skip(t, "it has no parameters");
+	near_fp32(t, c, half);
+	same_bits(t, half, "in bf16, cut into stages", &c->setup,
+		  PFW_RIG_BACKWARD, &cut, PFW_RIG_IN_TURN);
+	if (!(t->plugin->ops.stage.flags & PFW_STAGE_SPLITS))
+		return;
+	cut.split = 1;
+	same_bits(t, half, "in bf16, with I and W in place of B,", &c->setup,
+		  PFW_RIG_BACKWARD, &cut, PFW_RIG_APART);
+}
+
+const struct pfw_check pfw_check_bf16 = {
+	"bf16 is near fp32",
+	"pipefw/stage.h, struct pfw_call_shape, act_dtype: activations, boundaries "
+	"and what products read are of this type; grads are fp32",
+	"count bytes by pfw_dtype_bytes(shape.act_dtype); give products packed "
+	"weights, or weights_act, where the call has them", 60, bf16,
 };
 
 /* The sum over micro-batches of what each alone gives. */
