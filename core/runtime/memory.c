@@ -78,6 +78,7 @@ static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 		.rank = rank->rank,
 		.dtype = rank->job->cfg->dtype,
 		.threads = rank->boot->threads,
+		.index = rank->rank - rank->boot->place->first,
 		.spin_ns = rank->has_core ? PFW_SPIN_NS : 0,
 	};
 	int rc;

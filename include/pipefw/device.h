@@ -189,7 +189,8 @@ struct pfw_device_info {
 	uint32_t rank;
 	uint32_t dtype;   /**< policy: PFW_F32 or PFW_BF16 */
 	uint32_t threads; /**< cores this rank may use, >= 1 */
-	uint32_t index;   /**< which card of this host */
+	uint32_t index;   /**< of this rank among its host's, from 0: they
+			       take its cards in turn */
 	uint64_t spin_ns; /**< how long a thread may look for work before it
 			       sleeps; 0: cores are shared */
 };

@@ -144,11 +144,14 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaSetDevice(int device)
 {
 	cudaError_t e = fake_enter("cudaSetDevice");
+	const char *broken = getenv("FAKE_CUDA_BROKEN");
 
 	if (e)
 		return e;
 	if (device < 0 || device >= devices())
 		return fake_leave(cudaErrorInvalidDevice);
+	if (broken && device == atoi(broken))
+		return fake_leave(cudaErrorDevicesUnavailable);
 	current = device;
 	return cudaSuccess;
 }

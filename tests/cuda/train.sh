@@ -76,3 +76,15 @@ awk -F '\t' 'NR > 1 && $2 ~ /F|B/ && $2 != "NORM" {
 	left = $5; n++ } END { exit bad || n != 16 }' \
 	"$tmp/other/trace/rank-0.tsv" ||
 	fail 'the trace of cuda is not in the order of the device'
+
+# Ranks of a host take its cards in turn.
+FAKE_CUDA_DEVICES=2
+FAKE_CUDA_BROKEN=1
+export FAKE_CUDA_DEVICES FAKE_CUDA_BROKEN
+train card0 --set device="$fake" --set pipeline.ranks=1 ||
+	fail 'rank 0 does not use card 0'
+! train card1 --set device="$fake" || fail 'rank 1 does not use card 1'
+grep -q 'cudaSetDevice' "$tmp/err" && grep -q 'rank 1 .*gone' "$tmp/err" ||
+	fail 'something else than the card of rank 1 has failed'
+train card0 --set device="$fake" --set device.card=0 ||
+	fail 'rank 1 does not use the card that was asked for'
