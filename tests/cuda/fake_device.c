@@ -16,6 +16,7 @@ static char fail_call[64];
 static unsigned fail_in; /* 0: nothing fails */
 static cudaError_t fail_with;
 static int tally_fd = -1;
+static _Atomic int recorded;
 static unsigned alive;
 static _Thread_local cudaError_t last;
 static _Thread_local int current;
@@ -44,10 +45,13 @@ static void read_environment(void)
 		fake_cuda_fail(call, nth, (cudaError_t)error);
 }
 
-/* FAKE_CUDA_TALLY=FILE: a byte for each time that somebody waits for a stream. */
+/* FAKE_CUDA_TALLY=FILE: a byte for each time that somebody waits for a stream,
+ * once an event has been recorded: when nobody measures a peak any more. */
 static void tally(const char *call)
 {
-	if (tally_fd < 0 || strcmp(call, "cudaStreamSynchronize"))
+	if (!strcmp(call, "cudaEventRecord"))
+		recorded = 1;
+	if (tally_fd < 0 || !recorded || strcmp(call, "cudaStreamSynchronize"))
 		return;
 	if (write(tally_fd, ".", 1) != 1)
 		abort();
