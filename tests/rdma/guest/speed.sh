@@ -1,4 +1,5 @@
-# speed ROUNDS: beside perftest, interleaved in one boot; best of the rounds.
+# speed ROUNDS: beside perftest, interleaved in one boot; best of the rounds. Both ends
+# spin, each on a core of its own: else it is time slices that are measured.
 soft_roce
 traffic=$build/tests/rdma/traffic
 perf='-F -d rxe0 -x 1 -u 18'
@@ -16,8 +17,8 @@ counted() {
 peer() {
 	tool=$1
 	shift
-	timeout 60 $tool $perf "$@" >/dev/null 2>&1 &
-	until timeout 60 $tool $perf "$@" 10.77.0.1 >peer.out 2>&1; do
+	timeout 60 taskset -c 1 $tool $perf "$@" >/dev/null 2>&1 &
+	until timeout 60 taskset -c 0 $tool $perf "$@" 10.77.0.1 >peer.out 2>&1; do
 		grep -q "Couldn't connect" peer.out || { cat peer.out >&2; break; }
 		sleep 0.1
 	done
@@ -26,8 +27,8 @@ peer() {
 }
 ours() {
 	rm -f address.*
-	$traffic 1 . "$@" &
-	$traffic 0 . "$@"
+	taskset -c 1 $traffic 1 . "$@" &
+	taskset -c 0 $traffic 0 . "$@"
 	wait
 }
 # best max|min: of the numbers on standard input.
@@ -40,8 +41,8 @@ for round in $(seq "$1"); do
 		counted ours ours bandwidth $bytes 60 >>ours.$bytes
 		counted peer peer ib_write_bw -s $bytes -n 60 | awk '{ print $4 * 1.048576 }' >>peer.$bytes
 	done
-	counted ours ours latency 64 200 >>ours.latency
-	counted peer peer ib_write_lat -s 64 -n 200 | awk '{ print $5 }' >>peer.latency
+	counted ours ours latency 64 60 >>ours.latency
+	counted peer peer ib_write_lat -s 64 -n 60 | awk '{ print $5 }' >>peer.latency
 done
 for what in 262144 1048576 latency; do
 	which=max
