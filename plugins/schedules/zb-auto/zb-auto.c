@@ -97,10 +97,6 @@ static int zb_auto_plan(const struct pfw_shape *shape,
 	free(best.trial);
 	free(best.order);
 	free(of.cost[0]);
-	if (rc == -EINVAL)
-		return pfw_error_set(err, EINVAL, "v=2: no order keeps to a cap of "
-				     "%llu chunks' micro-batches: raise it, or use "
-				     "v=1", (unsigned long long)shape->memory_cap);
 	return rc ? pfw_error_set(err, ENOMEM, "no memory to look for an order") :
 		    0;
 }
@@ -115,6 +111,10 @@ static int zb_auto_check(const struct pfw_shape *shape,
 	if (shape->chunks > 2)
 		return pfw_error_set(err, EINVAL, "v=%u: it plans one chunk per "
 				     "rank, or two on a V, use v=2", shape->chunks);
+	if (shape->chunks == 2 && shape->memory_cap == 1)
+		return pfw_error_set(err, EINVAL, "v=2: a rank keeps a micro-batch "
+				     "of each of its two chunks, and the memory "
+				     "cap is one: use a cap of 2, or v=1");
 	if (shape->microbatches <= most)
 		return 0;
 	return pfw_error_set(err, EINVAL, "p=%u m=%u is too large to plan: use "

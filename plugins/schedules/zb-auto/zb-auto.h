@@ -69,8 +69,8 @@ int zb_offer_greedy(struct zb_best *best, struct zb_game *game);
 /* Least that any order takes, as far as is easily said. */
 int64_t zb_lower_bound(const struct zb_problem *of);
 
-/* Two chunks a rank: plans for all and lists one rank's.  -ENOMEM, or -EINVAL
- * where no order keeps to the cap. */
+/* Two chunks a rank: plans for all and lists one rank's.  With a cap of two or
+ * more there is always an order.  -ENOMEM. */
 int zb_vee_plan(const struct zb_problem *of, uint32_t rank,
 		struct pfw_plan *plan);
 
