@@ -31,7 +31,8 @@ PFW_BEGIN_DECLS
 /** C[m,n] = A^T B: A [k,m], B [k,n]. */
 #define PFW_GEMM_TN 2u
 
-/** What happens to the product on its way to memory; in this order. */
+/** What happens to the product on its way to memory: BIAS, then at most one of
+ *  the others. */
 #define PFW_EPI_BIAS 1u       /**< += bias[n] */
 #define PFW_EPI_GELU 2u       /**< notes x = value; value = gelu(x) */
 #define PFW_EPI_DGELU 4u      /**< value *= gelu'(x) of the noted x */

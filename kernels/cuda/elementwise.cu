@@ -240,12 +240,6 @@ epilogue(C *c, const P *product, const struct epilogue e)
 		for (int j = 0; j < GROUP; j++)
 			x.v[j] += y.v[j];
 	}
-	if (e.flags & PFW_EPI_ACCUMULATE) {
-		y = load(c + i, left, e.aligned, 0.0f);
-#pragma unroll
-		for (int j = 0; j < GROUP; j++)
-			x.v[j] += y.v[j];
-	}
 	store(c + i, left, e.aligned, x);
 }
 

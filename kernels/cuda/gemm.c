@@ -22,14 +22,12 @@ static const void *bias_for(struct cuda_queue *q, const struct pfw_gemm *g)
 	return aside;
 }
 
-/* Does cublasLt have this epilogue, with our meaning?  It adds C before GELU,
- * we add after it; and in fp32, the reference, its tanh is an approximation. */
+/* Does cublasLt have this epilogue, with our meaning?  In fp32, the reference,
+ * its tanh is an approximation. */
 static int has_epilogue(const struct cuda_queue *q, const struct pfw_gemm *g)
 {
 	uint32_t own = g->epilogue & ~SUMS;
 
-	if ((g->epilogue & SUMS) == SUMS)
-		return 0;
 	if (g->epilogue & PFW_EPI_RESIDUAL && g->c_dtype != q->device->act)
 		return 0;
 	if (own & PFW_EPI_BIAS &&
@@ -37,7 +35,7 @@ static int has_epilogue(const struct cuda_queue *q, const struct pfw_gemm *g)
 		return 0;
 	if (!(own & GELUS))
 		return 1;
-	return g->c_dtype == PFW_BF16 && !(g->epilogue & SUMS) &&
+	return g->c_dtype == PFW_BF16 &&
 	       (!(own & PFW_EPI_DGELU) || own == PFW_EPI_DGELU);
 }
 
@@ -74,7 +72,7 @@ static int in_two(struct cuda_queue *q, const struct pfw_gemm *g)
 
 	if (g->epilogue & PFW_EPI_ACCUMULATE ||
 	    (g->epilogue & PFW_EPI_RESIDUAL && g->residual == g->c))
-		return -1;
+		return -1; /* what is added would be gone */
 	if (cuda_multiply(q, &shape, &with))
 		return -1;
 	cuda_note(q, "epilogue",

@@ -37,7 +37,7 @@ int pfw_cuda_prepare(void);
 
 /** What the product of @p g goes through, where cuBLASLt has no such epilogue:
  *  c = g's epilogue of @p product, [m,n] of @p product_dtype, which may be c.
- *  Of aux it keeps x itself.  With PFW_EPI_ACCUMULATE product is not c. */
+ *  Of aux it keeps x itself.  PFW_EPI_ACCUMULATE is the product's own. */
 int pfw_cuda_epilogue(struct CUstream_st *stream, uint32_t act,
 		      const struct pfw_gemm *g, const void *product,
 		      uint32_t product_dtype);

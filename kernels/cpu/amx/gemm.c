@@ -247,15 +247,12 @@ static void all_strips(struct part *p)
 
 static void run(struct part *p)
 {
-	const uint32_t bent = PFW_EPI_GELU | PFW_EPI_DGELU;
 	const struct pfw_gemm *g = p->g;
 	uint32_t uses_c = g->epilogue & PFW_EPI_ACCUMULATE;
 
 	if ((g->epilogue & PFW_EPI_RESIDUAL) && g->residual == g->c)
 		uses_c |= PFW_EPI_RESIDUAL;
-	if (g->k > K_PART &&
-	    (g->c_dtype != PFW_F32 ||
-	     (uses_c && ((g->epilogue & bent) || (uses_c & (uses_c - 1)))))) {
+	if (g->k > K_PART && g->c_dtype != PFW_F32) {
 		all_strips(p);
 		return;
 	}
