@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* The same whichever rank's thread sets it. */
-const struct pfw_device_ops *cpu;
+const struct pfw_device_ops *_Atomic cpu;
 
 static int find_cpu(struct pfw_error *err)
 {

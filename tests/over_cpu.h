@@ -15,7 +15,7 @@ struct over_cpu {
 };
 
 /** The cpu plugin's table, once over_cpu_open() has found it. */
-extern const struct pfw_device_ops *cpu;
+extern const struct pfw_device_ops *_Atomic cpu;
 
 /** A zeroed object of @p bytes, the cpu's within. */
 int over_cpu_open(size_t bytes, const struct pfw_values *opt,

@@ -1,6 +1,7 @@
 #include "cli/report_text.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "cli/shown.h"
 #include "cli/text.h"
@@ -162,6 +163,19 @@ void pfw_report_table_row(const struct pfw_report *r, FILE *to)
 	fprintf(to, "  %s\n", r->dir);
 }
 
+/* As a shell takes them, an option a line. */
+static void print_sets(const char *sets, FILE *to)
+{
+	const char *next;
+
+	fputs("with ", to);
+	while ((next = strstr(sets + 1, " --set "))) {
+		fprintf(to, "%.*s \\\n    ", (int)(next - sets), sets);
+		sets = next;
+	}
+	fprintf(to, "%s\n", sets);
+}
+
 void pfw_report_table_foot(FILE *to)
 {
 	fprintf(to, "(steps in ms, from the first action to NORM; predicted at "
@@ -197,6 +211,6 @@ int pfw_report_text(const struct pfw_report *r, FILE *to, struct pfw_error *err)
 	fputc('\n', to);
 	pfw_text_wrap(to, 0, r->advice.text);
 	if (r->advice.found)
-		fprintf(to, "with %s\n", r->advice.set);
+		print_sets(r->advice.set, to);
 	return rc;
 }

@@ -1,5 +1,6 @@
 # PFW_SANITIZERS: --enable-sanitizer=LIST and --enable-coverage into SAN_CFLAGS,
-# which compiler and linker both get.
+# which compiler and linker both get.  SIMT_CFLAGS: the same for code that runs
+# as fibers, of which ThreadSanitizer keeps no account.
 AC_DEFUN([PFW_SANITIZERS], [
 AC_ARG_ENABLE([sanitizer], [AS_HELP_STRING([--enable-sanitizer=LIST],
 	[build with these sanitizers: address,undefined or thread])],
@@ -22,5 +23,8 @@ AS_IF([test "$SAN_CFLAGS"], [
 		AC_MSG_ERROR([$CC cannot build with $SAN_CFLAGS: is its runtime installed?])])
 	CFLAGS=$pfw_save_CFLAGS
 ])
+AS_CASE([$enable_sanitizer], [*thread*], [SIMT_CFLAGS=],
+	[SIMT_CFLAGS=$SAN_CFLAGS])
 AC_SUBST([SAN_CFLAGS])
+AC_SUBST([SIMT_CFLAGS])
 ])

@@ -58,5 +58,7 @@ void check_peak(struct path *p)
 		return;
 	share = best_product(p) / best_peak(p);
 	check_true(p, "a product is no faster than the peak", share < 1.1);
+#ifndef __SANITIZE_THREAD__ /* every load and store of packing is noted */
 	check_true(p, "a product is some of the peak", share > 0.02);
+#endif
 }

@@ -52,7 +52,7 @@ awk '/^step, ms/ { ran = $4; off = $5; said = $3 }
 	}
 	END { exit wrong(off, said) || wrong(set_off, set) || set != 84 }' \
 	"$dir/text" || fail "not off by that much, or not (m+p-1) 12 ms as set"
-schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\) .*/\1/p' "$dir/text")
+schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\).*/\1/p' "$dir/text")
 chunks=$(sed -n 's/.*pipeline.chunks=\([0-9]*\)$/\1/p' "$dir/text")
 
 pipefw run "$dir/run.cfg" --quiet --out "$dir/after" \
