@@ -4,7 +4,7 @@ trap 'rm -rf "$tmp"' EXIT
 bad=0
 # A sanitizer would make an exit status of the signals that are meant.
 ASAN_OPTIONS=${ASAN_OPTIONS-}:handle_segv=0
-TSAN_OPTIONS=${TSAN_OPTIONS-}:handle_segv=0:die_after_fork=0
+TSAN_OPTIONS=${TSAN_OPTIONS-}:handle_segv=0
 export ASAN_OPTIONS TSAN_OPTIONS
 
 # every KIND: all plugins of that kind that are built hold.
