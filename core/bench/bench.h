@@ -33,6 +33,7 @@ struct pfw_bench_row {
 	const char *peer;  /**< NULL: nobody to compare with */
 	double aim;        /**< ratio, ours the better above 1; 0: none */
 	double limit;      /**< ours at most this; 0: none */
+	double within;     /**< ratio this near to 1; 0: none */
 	double ours[PFW_BENCH_MAX_ROUNDS], theirs[PFW_BENCH_MAX_ROUNDS];
 };
 
@@ -48,5 +49,6 @@ double pfw_bench_median(const double *v, uint32_t n);
 int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err);
 int pfw_bench_transport(struct pfw_bench *bench, struct pfw_error *err);
 int pfw_bench_train(struct pfw_bench *bench, struct pfw_error *err);
+int pfw_bench_memory(struct pfw_bench *bench, struct pfw_error *err);
 
 #endif

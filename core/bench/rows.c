@@ -52,6 +52,8 @@ static void print_json(const struct pfw_bench *bench,
 		printf(",\"aim\":%g", row->aim);
 	if (row->limit > 0)
 		printf(",\"limit\":%g", row->limit);
+	if (row->within > 0)
+		printf(",\"within\":%g", row->within);
 	puts("}");
 }
 
@@ -75,6 +77,8 @@ void pfw_bench_print(const struct pfw_bench *bench,
 			printf("  (aim %gx)", row->aim);
 		if (row->limit > 0)
 			printf("  (at most %g %s)", row->limit, row->unit);
+		if (row->within > 0)
+			printf("  (within %g %%)", 100 * row->within);
 		putchar('\n');
 	}
 	fflush(stdout);

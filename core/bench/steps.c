@@ -106,15 +106,16 @@ static int write_config(struct pfw_bench_steps *s,
 		"model = { stage = \"gpt2\"; layers = %u; heads = %u; hidden = %u;"
 		" context = %u; vocab = %u; };\n"
 		"pipeline = { schedule = \"1f1b\"; ranks = %u; microbatches = %u;"
-		" microbatch_size = %u; layout = \"%s\"; };\n"
+		" microbatch_size = %u; layout = \"%s\";"
+		" ranks_per_process = %u; };\n"
 		"transport = \"shm\";\n"
-		"device = { name = \"%s\"; dtype = \"%s\"; threads = 1; };\n"
+		"device = { name = \"%s\"; dtype = \"%s\"; threads = %u; };\n"
 		"optimizer = { name = \"adamw\"; lr = 1e-4; };\n"
 		"data = { train = \"%u.bin\"; validation = 0.0; };\n",
-		pfw_bench_steps_count(s, run->microbatches), m->layers, m->heads,
-		m->hidden, m->context, m->vocab, run->ranks, run->microbatches,
-		m->batch, layout, s->bench->device, run->dtype, m->vocab);
-
+		run->steps, m->layers, m->heads, m->hidden, m->context, m->vocab,
+		run->ranks, run->microbatches, m->batch, layout,
+		run->ranks_per_process, s->bench->device, run->dtype,
+		run->threads, m->vocab);
 	snprintf(path, len, "%s/bench.cfg", s->room.dir);
 	return pfw_file_replace(path, text, (size_t)n, err);
 }
@@ -141,14 +142,17 @@ static void take_event(const char *line, double *each, uint32_t *n, char *why,
 	pfw_json_free(doc);
 }
 
-static int start(struct pfw_bench_steps *s, const struct pfw_bench_run *run,
-		 const char *config, struct pfw_bench_child *child,
-		 struct pfw_error *err)
+int pfw_bench_steps_start(struct pfw_bench_steps *s,
+			  const struct pfw_bench_run *run, const char *option,
+			  struct pfw_bench_child *child, struct pfw_error *err)
 {
-	char path[64];
+	char config[PATH_MAX], path[64];
 	const char *argv[] = { "env", path, s->program, "run", config, "--json",
-			       "--quiet", "--overwrite", NULL };
+			       "--quiet", "--overwrite", option, NULL };
+	int rc = write_config(s, run, config, sizeof(config), err);
 
+	if (rc)
+		return rc;
 	snprintf(path, sizeof(path), "PIPEFW_CPU=%s", run->cpu ? run->cpu : "");
 	return pfw_bench_child_start(child, run->cpu ? argv : argv + 2,
 				     s->room.stop, err);
@@ -158,14 +162,16 @@ int pfw_bench_steps_ours(struct pfw_bench_steps *s,
 			 const struct pfw_bench_run *run, double *seconds,
 			 struct pfw_error *err)
 {
-	char config[PATH_MAX], line[PFW_BENCH_LINE], why[256] = "no steps";
+	char line[PFW_BENCH_LINE], why[256] = "no steps";
+	struct pfw_bench_run one = *run;
 	struct pfw_bench_child child;
 	double each[STEPS];
 	uint32_t n = 0;
-	int rc = write_config(s, run, config, sizeof(config), err);
+	int rc;
 
-	if (!rc)
-		rc = start(s, run, config, &child, err);
+	one.ranks_per_process = one.threads = 1;
+	one.steps = pfw_bench_steps_count(s, run->microbatches);
+	rc = pfw_bench_steps_start(s, &one, NULL, &child, err);
 	if (rc)
 		return rc;
 	while (!(rc = pfw_bench_child_line(&child, STEP_PATIENCE, line,
@@ -174,7 +180,7 @@ int pfw_bench_steps_ours(struct pfw_bench_steps *s,
 	pfw_bench_child_end(&child);
 	if (rc == -EINTR)
 		return pfw_error_set(err, EINTR, "stopped as asked");
-	if (rc != -ENODATA || n < pfw_bench_steps_count(s, run->microbatches))
+	if (rc != -ENODATA || n < one.steps)
 		return pfw_error_set(err, EIO, "%s, %s, %u rank%s: %s",
 				     run->model->name, run->dtype, run->ranks,
 				     run->ranks > 1 ? "s" : "",

@@ -34,6 +34,8 @@ struct pfw_bench_run {
 	const char *cpu; /**< PIPEFW_CPU, or NULL */
 	uint32_t ranks;  /**< 1 or 2 */
 	uint32_t microbatches;
+	/* Of steps_start() alone. */
+	uint32_t ranks_per_process, threads, steps;
 };
 
 /** The next model of this bench; NULL before the first, NULL after the last. */
@@ -46,7 +48,12 @@ int pfw_bench_steps_open(struct pfw_bench_steps *s, struct pfw_bench *bench,
 			 struct pfw_error *err);
 void pfw_bench_steps_close(struct pfw_bench_steps *s);
 
-/** Median seconds of a step. */
+/** `pipefw run --json` of its config, with @p option where that is not NULL. */
+int pfw_bench_steps_start(struct pfw_bench_steps *s,
+			  const struct pfw_bench_run *run, const char *option,
+			  struct pfw_bench_child *child, struct pfw_error *err);
+
+/** Median seconds of a step, on one thread a rank. */
 int pfw_bench_steps_ours(struct pfw_bench_steps *s,
 			 const struct pfw_bench_run *run, double *seconds,
 			 struct pfw_error *err);

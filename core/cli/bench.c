@@ -10,17 +10,19 @@
 #include "cli/text.h"
 
 static const char usage[] =
-	"usage: pipefw bench [compute|transport [NAME]|train]... [option]...\n"
-	"Times pipefw beside its peers on this machine: no word means everything.\n"
+	"usage: pipefw bench [compute|transport [NAME]|train|memory]...\n"
+	"                    [option]...\n"
+	"Times pipefw beside its peers on this machine, and weighs its runs: no word\n"
+	"means everything.\n"
 	"  --rounds N     rounds that a median is taken of, 1 to 99 (default 5)\n"
-	"  --quick        the smallest model and matrices, few steps\n"
+	"  --quick        the smallest models and matrices, few steps\n"
 	"  --device NAME  the device plugin (default cpu)\n"
 	"  --json         one object a line on standard output\n"
 	"  --help         this text\n"
 	"NAME is a transport's (default shm).\n"
 	"PIPEFW_PYTHON names a Python that has PyTorch (default python3).\n";
 
-enum { COMPUTE, TRANSPORT, TRAIN };
+enum { COMPUTE, TRANSPORT, TRAIN, MEMORY };
 
 static const struct part {
 	const char *name;
@@ -29,6 +31,7 @@ static const struct part {
 	[COMPUTE] = { "compute", pfw_bench_compute },
 	[TRANSPORT] = { "transport", pfw_bench_transport },
 	[TRAIN] = { "train", pfw_bench_train },
+	[MEMORY] = { "memory", pfw_bench_memory },
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -132,7 +135,8 @@ static int check_plugins(const struct options *o, struct pfw_error *err)
 	const struct pfw_loaded *plugin;
 	int rc = 0;
 
-	if (is_wanted(o, COMPUTE) || is_wanted(o, TRAIN))
+	if (is_wanted(o, COMPUTE) || is_wanted(o, TRAIN) ||
+	    is_wanted(o, MEMORY))
 		rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE,
 				      bench->device, &plugin, err);
 	if (!rc && is_wanted(o, TRANSPORT))
