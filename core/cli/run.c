@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -433,6 +434,16 @@ static int execute(struct run *run, struct pfw_error *err)
 	return train(run, err);
 }
 
+/* What is freed goes back to the machine at once: by itself glibc raises what it
+ * takes for large to what has been freed, mallopt(3), and a run would keep the
+ * buffer that its weights came through. */
+static void keep_nothing(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int pfw_cli_run(int argc, char **argv)
 {
 	struct pfw_error err = { 0 };
@@ -440,6 +451,7 @@ int pfw_cli_run(int argc, char **argv)
 	struct run run = { 0 };
 	int status = PFW_EXIT_CONFIG;
 
+	keep_nothing();
 	if (parse(&run.opt, argc, argv, &err)) {
 		speaker = "pipefw run";
 	} else if (run.opt.help) {
