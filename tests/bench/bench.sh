@@ -1,6 +1,10 @@
 # pipefw bench: its rows, what it says where a peer is missing, and that it leaves
 # nothing behind when it is stopped. No figure is judged here.
 . "$srcdir/tests/e2e/lib.sh"
+[ ! "${PIPEFW_TSAN-}" ] || {
+	echo 'skipped: TSan follows no threads in forked processes'
+	exit 77
+}
 TMPDIR=$tmp
 export TMPDIR
 

@@ -7,12 +7,14 @@ ASAN_OPTIONS=${ASAN_OPTIONS-}:handle_segv=0
 TSAN_OPTIONS=${TSAN_OPTIONS-}:handle_segv=0
 export ASAN_OPTIONS TSAN_OPTIONS
 
-# every KIND: all plugins of that kind that are built hold.
+# every KIND: all plugins of that kind that are built hold. (TSan follows no
+# threads in forked processes, and tcp has one.)
 every() {
 	names=$(pipefw list --json "$1" |
 		sed -n 's/^{"name": "\([^"]*\)".*"usable": true.*/\1/p')
 	[ "$names" ] || { echo "no $1 is found"; exit 1; }
 	for name in $names; do
+		[ "${PIPEFW_TSAN-}$name" != 1tcp ] || continue
 		pipefw conform "$1:$name" >"$tmp/said" 2>&1 && continue
 		cat "$tmp/said"
 		bad=1

@@ -15,11 +15,10 @@ struct watched {
 	FILE *log;
 	int fault; /* 0: none, 'l': loss, 'g': gradient */
 	int64_t from, to, calls;
+	const struct pfw_kernels *inner; /* the cpu's */
+	struct pfw_kernels kernels;	 /* and our own over them */
 };
 
-/* The cpu's kernels, and our own over them: the same whoever sets them. */
-static const struct pfw_kernels *inner;
-static struct pfw_kernels kernels;
 /* A queue is used by the thread that opened it. */
 static _Thread_local struct watched *mine;
 
@@ -50,7 +49,7 @@ static void gemm(void *queue, const struct pfw_gemm *g)
 {
 	witness("R gemm", g->a);
 	witness("R gemm", g->residual);
-	inner->gemm(queue, g);
+	mine->inner->gemm(queue, g);
 	witness("W gemm", g->c);
 }
 
@@ -58,7 +57,7 @@ static void embed_forward(void *queue, void *out, const int32_t *tokens,
 			  const float *wte, const float *wpe, uint32_t batch,
 			  uint32_t seq, uint32_t c)
 {
-	inner->embed_forward(queue, out, tokens, wte, wpe, batch, seq, c);
+	mine->inner->embed_forward(queue, out, tokens, wte, wpe, batch, seq, c);
 	witness("W embed_forward", out);
 }
 
@@ -68,7 +67,7 @@ static void embed_backward(void *queue, float *dwte, float *dwpe,
 			   uint32_t vocab, uint32_t context, int accumulate)
 {
 	witness("R embed_backward", dout);
-	inner->embed_backward(queue, dwte, dwpe, dout, tokens, batch, seq, c,
+	mine->inner->embed_backward(queue, dwte, dwpe, dout, tokens, batch, seq, c,
 			      vocab, context, accumulate);
 }
 
@@ -76,7 +75,7 @@ static void bias_backward(void *queue, float *dbias, const void *dy,
 			  uint32_t rows, uint32_t n, int accumulate)
 {
 	witness("R bias_backward", dy);
-	inner->bias_backward(queue, dbias, dy, rows, n, accumulate);
+	mine->inner->bias_backward(queue, dbias, dy, rows, n, accumulate);
 }
 
 static void layernorm_forward(void *queue, void *out, float *mean, float *rstd,
@@ -84,7 +83,7 @@ static void layernorm_forward(void *queue, void *out, float *mean, float *rstd,
 			      const float *bias, uint32_t rows, uint32_t c)
 {
 	witness("R layernorm_forward", x);
-	inner->layernorm_forward(queue, out, mean, rstd, x, weight, bias, rows,
+	mine->inner->layernorm_forward(queue, out, mean, rstd, x, weight, bias, rows,
 				 c);
 	witness("W layernorm_forward", out);
 }
@@ -99,7 +98,7 @@ static void layernorm_backward(void *queue, void *dx, float *dweight,
 	witness("R layernorm_backward", dout);
 	witness("R layernorm_backward", residual);
 	witness("R layernorm_backward", x);
-	inner->layernorm_backward(queue, dx, dweight, dbias, dout, residual, x,
+	mine->inner->layernorm_backward(queue, dx, dweight, dbias, dout, residual, x,
 				  mean, rstd, weight, rows, c, accumulate);
 	witness("W layernorm_backward", dx);
 }
@@ -107,7 +106,7 @@ static void layernorm_backward(void *queue, void *dx, float *dweight,
 static void classifier(void *queue, void *logits, const int32_t *targets,
 		       uint32_t rows, uint32_t vocab, float scale, double *loss)
 {
-	inner->classifier(queue, logits, targets, rows, vocab, scale, loss);
+	mine->inner->classifier(queue, logits, targets, rows, vocab, scale, loss);
 	if (scale == 0)
 		return;
 	mine->calls++;
@@ -138,15 +137,15 @@ static int watched_open(const struct pfw_values *opt,
 		snprintf(path, sizeof(path), "%s.%u", log, info->rank);
 		w->log = fopen(path, "we");
 	}
-	inner = cpu->kernels(w->below.inner);
-	kernels = *inner;
-	kernels.gemm = gemm;
-	kernels.embed_forward = embed_forward;
-	kernels.embed_backward = embed_backward;
-	kernels.bias_backward = bias_backward;
-	kernels.layernorm_forward = layernorm_forward;
-	kernels.layernorm_backward = layernorm_backward;
-	kernels.classifier = classifier;
+	w->inner = cpu->kernels(w->below.inner);
+	w->kernels = *w->inner;
+	w->kernels.gemm = gemm;
+	w->kernels.embed_forward = embed_forward;
+	w->kernels.embed_backward = embed_backward;
+	w->kernels.bias_backward = bias_backward;
+	w->kernels.layernorm_forward = layernorm_forward;
+	w->kernels.layernorm_backward = layernorm_backward;
+	w->kernels.classifier = classifier;
 	return 0;
 }
 
@@ -167,8 +166,7 @@ static int open_queue(void *device, void **queue, struct pfw_error *err)
 
 static const struct pfw_kernels *watched_kernels(void *device)
 {
-	(void)device;
-	return &kernels;
+	return &((struct watched *)device)->kernels;
 }
 
 static const struct pfw_option options[] = {
