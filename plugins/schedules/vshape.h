@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <pipefw/schedule.h>
 
+enum { DOWN, UP }; /* the arms: stage r, stage 2p-1-r */
+
 static inline uint32_t vshape_place(const struct pfw_shape *shape,
 				    const struct pfw_values *opt, uint32_t stage)
 {

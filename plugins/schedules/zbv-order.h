@@ -5,9 +5,7 @@
 #ifndef PFW_SCHEDULES_ZBV_ORDER_H
 #define PFW_SCHEDULES_ZBV_ORDER_H
 
-#include <pipefw/schedule.h>
-
-enum { DOWN, UP }; /* the arms: stage r, stage 2p-1-r */
+#include "vshape.h"
 
 struct arms {
 	void (*add)(void *to, uint32_t type, int arm, uint32_t microbatch);

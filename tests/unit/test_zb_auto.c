@@ -335,6 +335,23 @@ static void two_chunks(void)
 	CU_ASSERT(better > 40);
 }
 
+/* Nor than DualPipeV, which the rules alone miss here by 0.05 F. */
+static void dualpipev(void)
+{
+	struct zb_case c = even("", 10, 5, 3);
+	struct outcome own, fixed;
+
+	c.p = 6;
+	c.m = 18;
+	c.v = 2;
+	c.cap = 14;
+	c.hop = 10;
+	own = outcome_of("zb-auto", &c);
+	fixed = outcome_of("dualpipev", &c);
+	CU_ASSERT_NOT_EQUAL(fixed.time, INT64_MAX);
+	CU_ASSERT(own.time <= fixed.time);
+}
+
 /* Every cap from two stages on has an order. */
 static void small_caps(void)
 {
@@ -356,6 +373,7 @@ static const struct unit_test tests[] = {
 	{ "optimal for small shapes", optimal },
 	{ "never worse in any shape", shapes },
 	{ "two chunks on a V", two_chunks },
+	{ "two chunks and DualPipeV", dualpipev },
 	{ "two chunks and little memory", small_caps },
 };
 

@@ -1,8 +1,9 @@
 /*
- * Two chunks a rank, on a V.  The order is chosen by time from ZBV's and from
- * those that rules make in the order of time, as greedy.c does for one chunk:
- * a rule is what a rank likes best of what it can start, how long that is worth
- * waiting for, how far the way down may be ahead, and how many W are kept back.
+ * Two chunks a rank, on a V.  The order is chosen by time from ZBV's, from
+ * DualPipeV's and from those that rules make in the order of time, as greedy.c
+ * does for one chunk: a rule is what a rank likes best of what it can start, how
+ * long that is worth waiting for, how far the way down may be ahead, and how many
+ * W are kept back.
  */
 #include "zb-auto.h"
 
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../dualpipev-order.h"
 #include "../zbv-order.h"
 
 /* An action of a rank: its type, on the way down or (3 more) up. */
@@ -217,6 +219,45 @@ static void write_code(void *to, uint32_t type, int arm, uint32_t microbatch)
 	*w->to++ = (unsigned char)(codes[type] + (arm == UP ? ZB_TYPES : 0));
 }
 
+static void write_backward(void *to, uint32_t type, int arm,
+			   uint32_t microbatch)
+{
+	if (type != PFW_BACKWARD) {
+		write_code(to, type, arm, microbatch);
+		return;
+	}
+	write_code(to, PFW_BACKWARD_INPUT, arm, microbatch);
+	write_code(to, PFW_BACKWARD_WEIGHT, arm, microbatch);
+}
+
+static void write_pair(void *to, int forward, uint32_t forward_microbatch,
+		       int backward, uint32_t backward_microbatch)
+{
+	write_code(to, PFW_FORWARD, forward, forward_microbatch);
+	write_backward(to, PFW_BACKWARD, backward, backward_microbatch);
+}
+
+/* With its backwards taken apart, whose gradients go out the sooner. */
+static void offer_dualpipev(struct vee *v, uint32_t *peak)
+{
+	struct writer w = { v->trial };
+
+	if (v->of->m < 2 * v->of->p)
+		return;
+	for (uint32_t r = 0; r < v->of->p; r++) {
+		struct dualpipev d = {
+			.add = write_backward,
+			.add_pair = write_pair,
+			.to = &w,
+			.rank = r,
+		};
+
+		dualpipev_order(&d, v->of->p, v->of->m);
+	}
+	if (play_order(v))
+		offer(v, peak);
+}
+
 static void offer_zbv(struct vee *v, uint32_t *peak)
 {
 	struct writer w = { v->trial };
@@ -376,6 +417,7 @@ int zb_vee_plan(const struct zb_problem *of, uint32_t rank,
 	if (rc)
 		return rc;
 	offer_zbv(&v, &peak);
+	offer_dualpipev(&v, &peak);
 	offer_rules(&v, &peak);
 	list(&v, rank, plan);
 	vee_close(&v);

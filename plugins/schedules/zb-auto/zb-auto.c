@@ -4,7 +4,8 @@
  * keep to the cap, since they are among the orders it chooses from; and the
  * fastest there is for at most 3 ranks and 4 micro-batches.  With a cap of one
  * micro-batch there is still an order, so that no cap is refused.  Two chunks a
- * rank are on a V (vee.c), and never slower than ZBV.
+ * rank are on a V (vee.c), and never slower than ZBV and DualPipeV, which are
+ * too; place() would have to plan all for each stage to choose the loop instead.
  */
 #include <errno.h>
 #include <stdlib.h>

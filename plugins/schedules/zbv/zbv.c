@@ -5,7 +5,6 @@
  * rank's own span has no bubble, where F = I = W and m >= 2p-1.  Every rank
  * keeps p activations.
  */
-#include "../vshape.h"
 #include "../zbv-order.h"
 
 struct target {
