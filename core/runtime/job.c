@@ -40,6 +40,31 @@ static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
 			      cfg->pipeline.layout, &job->model, err);
 }
 
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+
+/* The kernels of a device cannot refuse. */
+static int check_limits(const struct pfw_job *job, struct pfw_error *err)
+{
+	const struct pfw_config *cfg = job->cfg;
+	const struct pfw_loaded *device = cfg->device.plugin;
+	const struct pfw_device_limits *theirs = device->ops.device.limits;
+	const struct pfw_model *model = job->model;
+	struct pfw_device_limits limits = { 0 };
+
+	if (!theirs)
+		return 0;
+	memcpy(&limits, theirs, LEAST(theirs->size, sizeof(limits)));
+	limits.size = sizeof(limits);
+	if (cfg->stochastic && limits.nearest)
+		return pfw_error_set(err, EINVAL,
+				     "device.rounding = \"stochastic\": device "
+				     "\"%s\" rounds weights to nearest alone; "
+				     "leave rounding out", device->info.name);
+	return model->ops->check ? model->ops->check(model->object,
+						     &model->shape, &limits,
+						     err) : 0;
+}
+
 static int compile(struct pfw_job *job, uint32_t which,
 		   struct pfw_schedule_plan *plan, struct pfw_error *err)
 {
@@ -93,7 +118,6 @@ static void props_of(const struct pfw_transport_choice *t,
 }
 
 #define MOST(a, b) ((a) > (b) ? (a) : (b))
-#define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 /* Which ranks share a host is not known when the program is made, and must not
  * change it: every edge is taken for the worse of the two. */
@@ -135,6 +159,8 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		pfw_config_blame(job->cfg, "pipeline.schedule", err);
 	if (!rc) {
 		rc = open_model(job, how->generate, err);
+		if (!rc)
+			rc = check_limits(job, err);
 		if (rc)
 			pfw_config_blame(job->cfg, "model", err);
 	}

@@ -4,8 +4,8 @@
  * Stages are written once over this header.  Every call that computes takes a
  * queue, is done in the order of the queue, and may return before it is done;
  * on the cpu a call is done when it returns.  Kernels never allocate and never
- * fail: what could fail (shapes out of range) is checked by the stage when it
- * is opened.  All pointers are in the device's memory unless said otherwise and
+ * fail: what could fail (shapes out of range) is refused by the stage, by its
+ * options when it is opened and by the device's limits when it is asked.  All pointers are in the device's memory unless said otherwise and
  * aligned to PFW_ALIGN.
  *
  * Numbers: `act` is the element type of activations and of their gradients: that
@@ -171,6 +171,18 @@ struct pfw_kernels {
 			       uint32_t key);
 };
 
+/** What a device cannot do, known before it is opened; 0: it has no such limit. */
+struct pfw_device_limits {
+	size_t size;
+	uint32_t width;     /**< columns of layernorm */
+	uint32_t head_size; /**< of attention */
+	uint32_t seq;       /**< of attention */
+	uint32_t rows;      /**< batch * seq of a call */
+	uint64_t head_rows; /**< heads * rows */
+	uint32_t nearest;   /**< 1: nothing is rounded at random */
+	uint32_t reserved;
+};
+
 struct pfw_device_props {
 	size_t size;
 	uint32_t memory;    /**< one PFW_MEM_* bit */
@@ -257,6 +269,9 @@ struct pfw_device_ops {
 	/** PFW_MEM_* bit of what alloc() gives, known before it is opened; 0:
 	 *  PFW_MEM_HOST. */
 	uint32_t memory;
+	/** (optional: none)  A refusal costs no rank that way; and a process that
+	 *  starts ranks must not have opened a device before. */
+	const struct pfw_device_limits *limits;
 };
 
 /** What a stage is given. */

@@ -181,6 +181,11 @@ struct pfw_stage_ops {
 	 * parameter and is to be passed over, @p param is NULL and the answer 1.
 	 */
 	int (*matches)(void *model, const char *param, const char *name);
+	/** (optional: any device takes it)  Refuses what a device of these limits
+	 *  cannot compute at this shape, as open() does. */
+	int (*check)(void *model, const struct pfw_call_shape *shape,
+		     const struct pfw_device_limits *limits,
+		     struct pfw_error *err);
 };
 
 PFW_END_DECLS

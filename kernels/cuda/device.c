@@ -185,9 +185,20 @@ static const struct pfw_option options[] = {
 	  NULL, 0, 1023 },
 };
 
+static const struct pfw_device_limits limits = {
+	.size = sizeof(limits),
+	.width = PFW_CUDA_MOST_C,
+	.head_size = PFW_CUDA_MOST_HEAD,
+	.seq = PFW_CUDA_MOST_SEQ,
+	.rows = PFW_CUDA_MOST_ROWS,
+	.head_rows = PFW_CUDA_MOST_HEAD_ROWS,
+	.nearest = 1,
+};
+
 static const struct pfw_device_ops ops = {
 	.size = sizeof(ops),
 	.memory = PFW_MEM_CUDA,
+	.limits = &limits,
 	.probe = probe,
 	.open = device_open,
 	.close = device_close,

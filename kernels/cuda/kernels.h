@@ -30,9 +30,13 @@ int pfw_cuda_prepare(void);
  *  the shared memory of every card since sm_80. */
 #define PFW_CUDA_MOST_C 12288u
 #define PFW_CUDA_MOST_HEAD 1024u
+/** A block of attention has at least 4 rows, and a grid 65535 blocks that way. */
+#define PFW_CUDA_MOST_SEQ (4 * 65535u)
 
-/** No more than this is ever asked for by a _workspace() below, for shapes with
- *  rows (batch * seq) up to 2^20 and heads * rows up to 2^23. */
+/** Rows are batch * seq. */
+#define PFW_CUDA_MOST_ROWS (1u << 20)
+#define PFW_CUDA_MOST_HEAD_ROWS (1u << 23)
+/** No more than this is ever asked for by a _workspace() below within these. */
 #define PFW_CUDA_WORKSPACE ((size_t)32 << 20)
 
 /** What the product of @p g goes through, where cuBLASLt has no such epilogue:

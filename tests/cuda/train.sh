@@ -53,9 +53,21 @@ losses "$tmp/out" >"$tmp/bf16.losses"
 near 1e-2 "$tmp/cpu.losses" "$tmp/bf16.losses" ||
 	fail 'cuda learns something else in bf16'
 ! cmp -s "$tmp/bf16.losses" "$tmp/cuda.losses" || fail 'bf16 is fp32'
-says 1 'cuda.* rounds weights to nearest alone' \
-	train other --set device="$fake" --set device.dtype=bf16 \
+
+# What the kernels cannot do is refused before a rank is started.
+refuses 2 'device.rounding.*cuda.* rounds weights to nearest alone' \
+	--set device="$fake" --set device.dtype=bf16 \
 	--set device.rounding=stochastic
+refuses 2 'model.hidden=12352: hidden = 12352 is wider than 12288' \
+	--set device="$fake" --set model.hidden=12352 --set model.heads=193
+refuses 2 'context = 262144 is longer than 262140' \
+	--set device="$fake" --set model.context=262144
+refuses 2 'microbatch_size = 65536 .* more than 1048576 tokens' \
+	--set device="$fake" --set model.context=32 \
+	--set pipeline.microbatch_size=65536
+refuses 2 'heads = 64 .* more than 8388608 tokens of all heads' --set device="$fake" \
+	--set model.hidden=512 --set model.heads=64 \
+	--set pipeline.microbatch_size=8193
 
 # The host waits for the device where a step ends, not within it.
 waits() {

@@ -98,6 +98,49 @@ static void gpt2_limits(void *model, uint32_t *vocab, uint32_t *context)
 	*context = m->context;
 }
 
+static int beyond(uint64_t is, uint64_t most)
+{
+	return most && is > most;
+}
+
+static int gpt2_check(void *model, const struct pfw_call_shape *shape,
+		      const struct pfw_device_limits *limits,
+		      struct pfw_error *err)
+{
+	const struct gpt2 *m = model;
+	const uint64_t rows = (uint64_t)shape->batch * shape->seq;
+
+	if (beyond(m->hidden, limits->width))
+		return pfw_error_set(err, EINVAL, "hidden = %u is wider than "
+				     "%u, the most for this device", m->hidden,
+				     limits->width);
+	if (beyond(m->hidden / m->heads, limits->head_size))
+		return pfw_error_set(err, EINVAL, "heads = %u are of hidden / "
+				     "heads = %u numbers, and this device's "
+				     "attention takes %u: use more heads",
+				     m->heads, m->hidden / m->heads,
+				     limits->head_size);
+	if (beyond(shape->seq, limits->seq))
+		return pfw_error_set(err, EINVAL, "context = %u is longer than "
+				     "%u tokens, the most for this device",
+				     shape->seq, limits->seq);
+	if (beyond(rows, limits->rows))
+		return pfw_error_set(err, EINVAL,
+				     "pipeline.microbatch_size = %u sequences "
+				     "of context = %u are more than %u tokens, "
+				     "the most for this device", shape->batch,
+				     shape->seq, limits->rows);
+	if (beyond(rows * m->heads, limits->head_rows))
+		return pfw_error_set(err, EINVAL,
+				     "pipeline.microbatch_size = %u sequences "
+				     "of context = %u in heads = %u are more "
+				     "than %llu tokens of all heads, the most "
+				     "for this device", shape->batch,
+				     shape->seq, m->heads,
+				     (unsigned long long)limits->head_rows);
+	return 0;
+}
+
 static const struct pfw_stage_ops ops = {
 	.size = sizeof(ops),
 	.flags = PFW_STAGE_SPLITS,
@@ -114,6 +157,7 @@ static const struct pfw_stage_ops ops = {
 	.config_json = gpt2_config_json,
 	.from_config_json = gpt2_from_config_json,
 	.matches = gpt2_matches,
+	.check = gpt2_check,
 };
 
 PFW_PLUGIN(
