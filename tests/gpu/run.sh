@@ -1,22 +1,55 @@
 # tests/gpu/run: skips without a GPU, and its rows say what happened, with the
 # stand-in as the card.
 set -eu
+run=$srcdir/tests/gpu/run
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 status=0
-out=$(PATH=/usr/bin:/bin PIPEFW_GPU_BUILD= sh "$srcdir/tests/gpu/run" kernels 2>&1) || status=$?
+out=$(PATH=/usr/bin:/bin PIPEFW_GPU_BUILD= sh "$run" kernels 2>&1) || status=$?
 if [ "$status" = 77 ]; then
 	echo "$out" | grep -q '^skipped: no NVIDIA GPU' || { echo "$out"; exit 1; }
 fi
-fake=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
-[ -e "$fake" ] || { echo 'skipped: no CUDA toolkit'; exit 77; }
-PIPEFW_GPU_BUILD=$PWD PIPEFW_GPU_DEVICE=$fake
-export PIPEFW_GPU_BUILD PIPEFW_GPU_DEVICE
-out=$(sh "$srcdir/tests/gpu/run" build curves saved) || { echo "$out"; exit 1; }
-echo "$out" | grep -q '^| build .*| skipped |' || { echo "$out"; exit 1; }
-echo "$out" | grep -q '^| curves .*| ok .*fp32 .*bf16' || { echo "$out"; exit 1; }
-echo "$out" | grep -q '^| saved .*| ok ' || { echo "$out"; exit 1; }
 status=0
-out=$(PIPEFW_GPU_DEVICE=/nowhere.so sh "$srcdir/tests/gpu/run" saved) || status=$?
-[ $status = 1 ] && echo "$out" | grep -q '^| saved .*| FAILED ' || {
-	echo "$out"
+sh "$run" nonsense >"$tmp/out" 2>&1 || status=$?
+[ $status = 2 ] && grep -q 'no part "nonsense"' "$tmp/out" || {
+	cat "$tmp/out"
 	exit 1
 }
+fake=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
+[ -e "$fake" ] || { echo 'skipped: no CUDA toolkit'; exit 77; }
+PIPEFW_GPU_BUILD=$PWD PIPEFW_GPU_DEVICE=$fake PIPEFW_GPU_PEAK=0.0001
+PIPEFW_PYTHON=/nowhere/python
+export PIPEFW_GPU_BUILD PIPEFW_GPU_DEVICE PIPEFW_GPU_PEAK PIPEFW_PYTHON
+
+# rows PART...: the table, also in a file.
+rows() {
+	status=0
+	sh "$run" --table "$tmp/table" "$@" >"$tmp/out" 2>&1 || status=$?
+	tail -n "$(wc -l <"$tmp/table")" "$tmp/out" | cmp - "$tmp/table"
+}
+
+# row PART TEXT: its row says that.
+row() {
+	grep -q "^| $1 *| $2" "$tmp/table" || {
+		cat "$tmp/out"
+		echo "the row of $1 is not \"$2\""
+		exit 1
+	}
+}
+rows build curves schedules saved 124M torch-124M engine shm
+[ $status = 0 ] || { cat "$tmp/out"; exit 1; }
+grep -q '^Made by .tests/gpu/run --table .* build curves' "$tmp/table"
+row build 'skipped .* an existing build'
+row curves 'ok .*fp32 [0-9].*bf16 [0-9]'
+row schedules 'ok .* 2 runs of 2 schedules.*fp32: the bits of one rank'
+row saved 'ok .*to the bit, generated'
+row 124M 'ok .*ms a step.*MFU (llm.c) [0-9.]* %, measured [0-9.]* %'
+row torch-124M 'skipped .*no PyTorch with CUDA'
+row engine 'ok .*[0-9.]* % of a step'
+row shm 'ok .*the bits of one'
+
+PIPEFW_GPU_DEVICE=/nowhere.so
+rows saved 124M
+[ $status = 1 ] || { cat "$tmp/out"; exit 1; }
+row saved 'FAILED .*nowhere'
+row 124M 'FAILED .*nowhere'
