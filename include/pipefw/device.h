@@ -5,7 +5,8 @@
  * queue, is done in the order of the queue, and may return before it is done;
  * on the cpu a call is done when it returns.  Kernels never allocate and never
  * fail: what could fail (shapes out of range) is refused by the stage, by its
- * options when it is opened and by the device's limits when it is asked.  All pointers are in the device's memory unless said otherwise and
+ * options when it is opened and by the device's limits when it is asked.  All
+ * pointers are in the device's memory unless said otherwise and
  * aligned to PFW_ALIGN.
  *
  * Numbers: `act` is the element type of activations and of their gradients: that
