@@ -10,6 +10,7 @@
 
 #define ROWS MICRO_ROWS
 #define COLS (2 * VW)
+#define PANEL (ROWS > COLS ? ROWS : COLS) /* of either operand, at most */
 #define K_BLOCK 256
 #define M_BLOCK (ROWS * 16)
 #define N_BLOCK 1024 /* a multiple of COLS */
@@ -39,7 +40,7 @@ INLINE void pack_turned(float *dst, const size_t width, const act *src,
 			size_t ld, size_t n, size_t k)
 {
 #ifdef CPU_BF16
-	float wide[COLS * K_BLOCK];
+	float wide[PANEL * K_BLOCK];
 
 	for (size_t j = 0; j < n; j++, src += ld) {
 		float *row = wide + j * K_BLOCK;
