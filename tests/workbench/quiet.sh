@@ -57,7 +57,8 @@ watch synthetic interleaved --set device.probe=true
 	exit 1
 }
 watch synthetic interleaved --set 'model.weight_us=[200.0]'
-awk -v steps=$steps '$2 != steps || $4 < 64 || $6 { exit 1 }' "$tmp/seen" || {
+awk -v steps=$steps '$2 != steps || $4 < 64 || $6 { bad = 1 }
+	END { exit bad || NR != 2 }' "$tmp/seen" || {
 	cat "$tmp/seen"
 	echo 'not a sleep for each backward pass'
 	exit 1

@@ -95,18 +95,9 @@ static int connect_ends(struct nccl_end *c, const struct pfw_channel_info *info,
 {
 	struct nccl_transport *t = c->t;
 	uint64_t pid;
-	int fd, rc;
+	int fd, rc = tcp_call_join(&c->call, info->sending ? NULL : &t->listener,
+				   &t->self, peer, &fd, &pid, err);
 
-	if (!info->sending) {
-		rc = tcp_listener_answer(&t->listener, &c->call.hello, &fd,
-					 &pid, err);
-	} else {
-		rc = tcp_call_go_on(&c->call, &t->self, peer, err);
-		fd = c->call.socket;
-		pid = c->call.answer.pid;
-		if (!rc)
-			c->call.socket = -1;
-	}
 	if (rc)
 		return rc;
 	rc = tcp_stream_open(&c->c.stream, info, fd, pid, false, err);

@@ -129,3 +129,20 @@ int tcp_call_go_on(struct tcp_call *call, const struct tcp_self *self,
 	}
 	return rc;
 }
+
+int tcp_call_join(struct tcp_call *call, struct tcp_listener *listener,
+		  const struct tcp_self *self, const struct pfw_address *peer,
+		  int *fd, uint64_t *pid, struct pfw_error *err)
+{
+	int rc;
+
+	if (listener)
+		return tcp_listener_answer(listener, &call->hello, fd, pid, err);
+	rc = tcp_call_go_on(call, self, peer, err);
+	if (rc)
+		return rc;
+	*fd = call->socket;
+	*pid = call->answer.pid;
+	call->socket = -1;
+	return 0;
+}

@@ -25,5 +25,10 @@ int tcp_address_read(const struct pfw_address *in, uint32_t rank,
 /** 0: the channel is open, call->socket is the caller's; -EAGAIN. */
 int tcp_call_go_on(struct tcp_call *call, const struct tcp_self *self,
 		   const struct pfw_address *peer, struct pfw_error *err);
+/** Either end's part: answers where @p listener is given, else calls.  0: *fd is
+ *  the caller's, *pid the other end's process; -EAGAIN. */
+int tcp_call_join(struct tcp_call *call, struct tcp_listener *listener,
+		  const struct tcp_self *self, const struct pfw_address *peer,
+		  int *fd, uint64_t *pid, struct pfw_error *err);
 
 #endif

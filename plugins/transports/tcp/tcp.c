@@ -245,16 +245,8 @@ static int tcp_open_channel(void *transport, const struct pfw_channel_info *info
 	if (rc)
 		return rc;
 	*channel = c;
-	if (!info->sending) {
-		rc = tcp_listener_answer(&t->listener, &c->call.hello, &fd,
-					 &pid, err);
-	} else {
-		rc = tcp_call_go_on(&c->call, &t->self, peer, err);
-		fd = c->call.socket;
-		pid = c->call.answer.pid;
-		if (!rc)
-			c->call.socket = -1;
-	}
+	rc = tcp_call_join(&c->call, info->sending ? NULL : &t->listener,
+			   &t->self, peer, &fd, &pid, err);
 	return rc ? rc : begin(c, info, fd, pid, err);
 }
 
