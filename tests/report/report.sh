@@ -1,7 +1,7 @@
 #!/bin/sh
 # A traced run, its report, and its advice: what it says is tried, and the step
-# must change with the right sign.  Times are those of sleeping layers, so that a
-# busy machine makes them longer but not others than they are.
+# must change with the right sign.  On a busy machine it is tried again, and counts
+# where timers bare of pipefw, before and after it, are exact to 1 %.
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -36,9 +36,6 @@ pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json"
 pipefw report "$dir/before" --format text >"$dir/text"
 cat "$dir/text"
 grep -q '^bubble .* % .* %$' "$dir/text" || fail "no bubbles side by side"
-tr '\n' ' ' <"$dir/text" |
-	grep -q ' rank 0 waits .* for rank 1: schedule .* shorter' ||
-	fail "no advice"
 for row in '^step, ms .* [+-][0-9.]* %$' '^loss .*, .* at step 12$' '^memory .*iB at most, of rank [0-3]'; do
 	grep -q "$row" "$dir/text" || fail "no line $row"
 done
@@ -52,16 +49,6 @@ awk '/^step, ms/ { ran = $4; off = $5; said = $3 }
 	}
 	END { exit wrong(off, said) || wrong(set_off, set) || set != 84 }' \
 	"$dir/text" || fail "not off by that much, or not (m+p-1) 12 ms as set"
-schedule=$(sed -n 's/.*pipeline.schedule=\([^ ]*\).*/\1/p' "$dir/text")
-chunks=$(sed -n 's/.*pipeline.chunks=\([0-9]*\)$/\1/p' "$dir/text")
-
-pipefw run "$dir/run.cfg" --quiet --out "$dir/after" \
-	--set "pipeline.schedule=$schedule" --set "pipeline.chunks=$chunks"
-before=$(step_of "$dir/before")
-after=$(step_of "$dir/after")
-echo "step before $before s, with $schedule and $chunks chunks $after s"
-awk "BEGIN { exit !($after < $before) }" || fail "the step is not shorter"
-
 # Both in a table, with the same figures.
 pipefw run "$dir/run.cfg" --quiet --trace "$dir/trace.json" --steps 3 \
 	--out "$dir/short" --set 'model.forward_us=[500.0]'
@@ -92,3 +79,37 @@ pipefw report "$dir/before" --format text >"$dir/out" 2>"$dir/err" &&
 	fail "a cut trace was read"
 grep -q 'rank-2.tsv:[0-9]*: the file ends in the middle' "$dir/err" ||
 	fail "$(cat "$dir/err")"
+
+# By how many percent four sleepers overrun, bare.
+late() { tests/workbench/timers 4 100 2; }
+
+# What the report advises, and the step before and with it.
+advised() {
+	pipefw run "$dir/run.cfg" --quiet --overwrite \
+		--trace "$dir/trace.json" || exit 1
+	pipefw report "$dir/before" --format text >"$dir/lines" || exit 1
+	tr '\n' ' ' <"$dir/lines" >"$dir/text"
+	grep -o ' rank 0 waits .* for rank 1: schedule .* shorter .*' "$dir/text" ||
+		return 1
+	schedule=$(sed 's/.*pipeline.schedule=\([^ ]*\).*/\1/' "$dir/text")
+	chunks=$(sed 's/.*pipeline.chunks=\([0-9]*\).*/\1/' "$dir/text")
+	pipefw run "$dir/run.cfg" --quiet --overwrite --out "$dir/after" \
+		--set "pipeline.schedule=$schedule" --set "pipeline.chunks=$chunks" ||
+		exit 1
+	before=$(step_of "$dir/before")
+	after=$(step_of "$dir/after")
+	echo "step before $before s, with $schedule and $chunks chunks $after s"
+	awk "BEGIN { exit !($after < $before) }"
+}
+
+bad=0
+for try in 1 2 3 4 5; do
+	worst=$(late)
+	! advised || exit 0
+	worst=$(printf '%s\n' "$worst" "$(late)" | sort -g | tail -n 1)
+	! awk "BEGIN { exit !($worst <= 1) }" || bad=$((bad + 1))
+done
+echo "no advice, or none that makes the step shorter"
+[ $bad -lt 2 ] || exit 1
+echo "skipped: the machine is too busy: bare timers are late by $worst %"
+exit 77
