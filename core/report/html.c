@@ -234,10 +234,11 @@ static void print_loss(const struct pfw_report *r, FILE *to)
 	if (s.last < s.first || !(s.high > s.low))
 		return;
 	fprintf(to, "<h2>Loss</h2>\n<p class=\"key\"><span class=\"c\"></span>"
-		"training<span class=\"w\"></span>validation</p>\n"
+		"training%s</p>\n"
 		"<svg class=\"curve\" width=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
-		"font-family=\"sans-serif\" font-size=\"11\">\n", WIDTH, WIDTH,
-		HEIGHT);
+		"font-family=\"sans-serif\" font-size=\"11\">\n",
+		r->n_valid ? "<span class=\"w\"></span>validation" : "", WIDTH,
+		WIDTH, HEIGHT);
 	for (int i = 0; i <= 4; i++) {
 		double y = 10 + (HEIGHT - 40) * i / 4;
 

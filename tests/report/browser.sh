@@ -116,6 +116,15 @@ shows ticks=true one_ground=true wide=true requests=0 timelines=2 boxes=128,128 
 seen "$dir/gpt2/report.html"
 shows ticks=true requests=0 timelines=2 boxes=16,16 one_scale=true ranks=2 advice=1 loss=2 \
 	overflow=false
+grep -q '>validation' "$dir/gpt2/report.html" || fail "no legend of validation"
+
+# A curve that is not there has no legend.
+pipefw run "$dir/gpt2.cfg" --quiet --out "$dir/train" --trace "$dir/trace.json" \
+	--set data.validation=0
+pipefw report "$dir/train" >/dev/null
+seen "$dir/train/report.html"
+shows loss=1
+! grep '>validation' "$dir/train/report.html" || fail "a legend of no curve"
 
 # As narrow as a browser without a screen will have it: 500.
 seen "$dir/synthetic/report.html" 400
