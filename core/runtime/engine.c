@@ -273,6 +273,29 @@ static int trace_op(struct work *w, struct pfw_error *err)
 	return rc;
 }
 
+/* For whoever looks on with the vendor's profiler, under the plan's name. */
+static void begin_range(const struct work *w)
+{
+	char name[32];
+
+	pfw_action_text(w->op->type, w->op->stage, w->op->microbatch, name,
+			sizeof(name));
+	w->rank->device_ops->mark(w->rank->device_object, name);
+}
+
+static int do_op(struct work *w, int traced, struct pfw_error *err)
+{
+	const struct pfw_rank *rank = w->rank;
+	int marked = rank->device.props.profiled && rank->device_ops->mark, rc;
+
+	if (marked)
+		begin_range(w);
+	rc = traced ? trace_op(w, err) : run_op(w, err);
+	if (marked)
+		rank->device_ops->mark(rank->device_object, NULL);
+	return rc;
+}
+
 static void show(const struct pfw_rank *rank, const struct pfw_op *op)
 {
 	struct pfw_status *s = rank->boot->status;
@@ -349,7 +372,7 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 		if (!rc)
 			rc = post(&w, list, i, &posted, err);
 		if (!rc)
-			rc = traced ? trace_op(&w, err) : run_op(&w, err);
+			rc = do_op(&w, traced, err);
 	}
 	return rc ? rc : pfw_rank_drain(rank, err);
 }

@@ -189,7 +189,7 @@ struct pfw_device_props {
 	uint32_t memory;    /**< one PFW_MEM_* bit */
 	uint32_t act_dtype; /**< the policy that it was opened for */
 	uint32_t graphs;    /**< 1: calls may be recorded and replayed */
-	uint32_t reserved;
+	uint32_t profiled;  /**< 1: a profiler listens to mark() */
 	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS
 				 0.3.21"; equal words, equal bits */
 	uint64_t queue_bytes; /**< host memory that a queue takes, with its
@@ -273,6 +273,10 @@ struct pfw_device_ops {
 	/** (optional: none)  A refusal costs no rank that way; and a process that
 	 *  starts ranks must not have opened a device before. */
 	const struct pfw_device_limits *limits;
+
+	/** (with props.profiled)  Begins a range of this name in what the vendor's
+	 *  profiler shows of the calling thread; NULL: ends the last one. */
+	void (*mark)(void *device, const char *name);
 };
 
 /** What a stage is given. */

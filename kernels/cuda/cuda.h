@@ -72,6 +72,10 @@ void cuda_free_all(struct cuda_device *dev);
 int cuda_pin(void *device, void *ptr, size_t bytes, struct pfw_error *err);
 void cuda_unpin(void *device, void *ptr);
 
+/* mark.c: 1: a profiler has told NVTX where it is */
+uint32_t cuda_profiled(void);
+void cuda_mark(void *device, const char *name);
+
 /* queue.c */
 int cuda_open_queue(void *device, void **queue, struct pfw_error *err);
 void cuda_close_queue(void *queue);

@@ -102,6 +102,7 @@ static int describe(const struct cuda_device *dev,
 				     card.major, card.minor);
 	p.memory = PFW_MEM_CUDA;
 	p.act_dtype = dev->act;
+	p.profiled = cuda_profiled();
 	snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
 		 card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
 		 CUBLAS_VER_MINOR);
@@ -220,6 +221,7 @@ static const struct pfw_device_ops ops = {
 	.native = cuda_native,
 	.pin = cuda_pin,
 	.unpin = cuda_unpin,
+	.mark = cuda_mark,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

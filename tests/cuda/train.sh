@@ -89,6 +89,19 @@ awk -F '\t' 'NR > 1 && $2 ~ /F|B/ && $2 != "NORM" {
 	"$tmp/other/trace/rank-0.tsv" ||
 	fail 'the trace of cuda is not in the order of the device'
 
+# A profiler sees the actions by name, in the order of the plan.
+NVTX_INJECTION64_PATH=$PWD/tests/cuda/.libs/pipefw-profiler.so \
+	FAKE_PROFILE=$tmp/ranges train other --set device="$fake" \
+	--trace "$tmp/t.json" --set data.validation=0 || fail 'no run to profile'
+for rank in 0 1; do
+	awk -F '\t' 'NR > 1 { print $2 " ." }' \
+		"$tmp/other/trace/rank-$rank.tsv" >"$tmp/did"
+	for seen in "$tmp"/ranges.*; do
+		! cmp -s "$tmp/did" "$seen" || continue 2
+	done
+	fail "nobody's ranges are the actions of rank $rank"
+done
+
 # Ranks of a host take its cards in turn.
 FAKE_CUDA_DEVICES=2
 FAKE_CUDA_BROKEN=1
