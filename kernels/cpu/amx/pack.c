@@ -94,19 +94,39 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 	}
 }
 
-INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along,
-		 const enum kind kind)
+#define ABREAST 4 /* blocks that are read together where k runs across */
+
+/* Rows lie in pages of their own there: of each, a few lines in a row. */
+INLINE void pack_across(bf16 *dst, const struct amx_source *s, const int turned,
+			const enum kind kind)
+{
+	const size_t wide = blocks(s->n), steps = blocks(s->k);
+
+	for (size_t first = 0; first < wide; first += ABREAST)
+		for (size_t k = 0; k < steps; k++)
+			for (size_t i = first;
+			     i < wide && i < first + ABREAST; i++)
+				step_across(dst + (i * steps + k) * STEP, s,
+					    i * BLOCK, k * BLOCK, turned, kind);
+}
+
+INLINE void pack_along(bf16 *dst, const struct amx_source *s, const int turned,
+		       const enum kind kind)
 {
 	for (size_t n = 0; n < s->n; n += BLOCK)
 		for (size_t k = 0; k < s->k; k += BLOCK, dst += STEP) {
-			if (!s->k_contiguous) {
-				step_across(dst, s, n, k, !turned_along, kind);
-				continue;
-			}
-			tile_along(dst, s, n, k, turned_along, kind);
-			tile_along(dst + TILE, s, n + 16, k, turned_along,
-				   kind);
+			tile_along(dst, s, n, k, turned, kind);
+			tile_along(dst + TILE, s, n + 16, k, turned, kind);
 		}
+}
+
+INLINE void pack(bf16 *dst, const struct amx_source *s, const int turned_along,
+		 const enum kind kind)
+{
+	if (s->k_contiguous)
+		pack_along(dst, s, turned_along, kind);
+	else
+		pack_across(dst, s, !turned_along, kind);
 }
 
 void amx_pack_a(bf16 *dst, const struct amx_source *s)
