@@ -304,16 +304,17 @@ int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 		.slot = slot,
 		.sends = 1,
 	};
-	int rc;
+	int rc = 0;
 
-	if (!end->mirror) {
-		rc = end->ops->send(end->channel, slot, bytes, &what.id, err);
-	} else {
+	if (end->mirror)
 		rc = pfw_rank_take_out(rank, end->ops->slot(end->channel, slot),
-				       pfw_end_slot(end, slot), bytes, err);
-		if (!rc)
-			rc = pfw_rank_send_later(rank, &what, err);
-	}
+				       end->mirror +
+					       slot * end->edge->slot_bytes,
+				       bytes, err);
+	if (!rc && end->behind)
+		rc = pfw_rank_send_later(rank, &what, err);
+	else if (!rc)
+		rc = end->ops->send(end->channel, slot, bytes, &what.id, err);
 	end->sent += !rc;
 	return rc;
 }
@@ -323,9 +324,26 @@ int pfw_end_release(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
 {
 	const struct pfw_deferred what = { .end = end, .slot = slot };
 
-	if (!end->mirror)
+	if (!end->behind)
 		return end->ops->release(end->channel, slot, err);
 	return pfw_rank_release_later(rank, &what, err);
+}
+
+/* Done on return: the data may go. */
+static int fill_slot(struct pfw_rank *rank, const struct pfw_end *end,
+		     uint32_t slot, const void *data, uint64_t bytes,
+		     struct pfw_error *err)
+{
+	void *to = end->ops->slot(end->channel, slot);
+	int rc;
+
+	if (end->memory == PFW_MEM_HOST) {
+		memcpy(to, data, bytes);
+		return 0;
+	}
+	rc = rank->device_ops->copy(rank->queue, to, data, bytes, PFW_COPY_IN,
+				    err);
+	return rc ? rc : rank->device_ops->sync(rank->queue, err);
 }
 
 int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
@@ -335,9 +353,8 @@ int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,
 	uint32_t slot = (uint32_t)(end->sent % end->edge->n_slots);
 	int rc = pfw_end_acquire(rank, end, slot, what, err);
 
-	if (rc)
-		return rc;
-	memcpy(end->ops->slot(end->channel, slot), data, bytes);
-	return pfw_end_send(rank, end, program, slot, bytes, what->stage,
-			    what->microbatch, err);
+	if (!rc)
+		rc = fill_slot(rank, end, slot, data, bytes, err);
+	return rc ? rc : pfw_end_send(rank, end, program, slot, bytes,
+				      what->stage, what->microbatch, err);
 }

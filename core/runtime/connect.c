@@ -31,8 +31,10 @@ uint64_t pfw_rank_start_deadline(const struct pfw_rank *rank)
 }
 
 static struct pfw_channel_info info_of(const struct pfw_rank *rank,
-				       const struct pfw_edge *edge)
+				       const struct pfw_end *end)
 {
+	const struct pfw_edge *edge = end->edge;
+
 	return (struct pfw_channel_info){
 		.size = sizeof(struct pfw_channel_info),
 		.from = edge->from,
@@ -40,15 +42,17 @@ static struct pfw_channel_info info_of(const struct pfw_rank *rank,
 		.kind = edge->kind,
 		.n_slots = edge->n_slots,
 		.slot_bytes = edge->slot_bytes,
-		.memory = PFW_MEM_HOST,
+		.memory = end->memory,
 		.sending = edge->from == rank->rank,
+		.device_ops = rank->device_ops,
+		.device = rank->device_object,
 	};
 }
 
 static int open_local(struct pfw_rank *rank, struct pfw_end *end,
 		      struct pfw_error *err)
 {
-	struct pfw_channel_info info = info_of(rank, end->edge);
+	struct pfw_channel_info info = info_of(rank, end);
 	void *memory;
 	int rc = pfw_rank_alloc(rank,
 				pfw_size_mul(info.n_slots, info.slot_bytes),
@@ -81,6 +85,47 @@ static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
 			     text);
 }
 
+/* Slots are where the device computes, if the transport reaches it; of scalars
+ * it is the host that wants to know. */
+static uint32_t memory_of_slots(const struct pfw_rank *rank,
+				const struct pfw_edge *edge,
+				const struct pfw_stack *stack)
+{
+	uint32_t device = rank->device.props.memory;
+
+	if (edge->kind == PFW_CHANNEL_SCALAR || !(stack->memory & device))
+		return PFW_MEM_HOST;
+	/* Receives are posted while the device still reads what was there. */
+	if (stack->layers[0].ops->post)
+		return PFW_MEM_HOST;
+	return device;
+}
+
+/* -EAGAIN: once more. */
+static int try_channel(struct pfw_rank *rank, struct pfw_end *end, uint32_t peer,
+		       struct pfw_error *err)
+{
+	const struct pfw_stack *stack = &rank->stacks[rank->peers[peer].stack];
+	const struct pfw_below *top = &stack->layers[stack->n_layers - 1];
+	struct pfw_channel_info info;
+	int rc;
+
+	if (!end->ops)
+		end->memory = memory_of_slots(rank, end->edge, stack);
+	end->ops = top->ops;
+	info = info_of(rank, end);
+	rc = top->ops->open_channel(top->transport, &info,
+				    &rank->peers[peer].address, &end->channel,
+				    err);
+	if (rc != -ENOTSUP || end->memory == PFW_MEM_HOST)
+		return rc;
+	/* It does not reach it on this machine: the host's, and copies. */
+	top->ops->close_channel(end->channel);
+	end->channel = NULL;
+	end->memory = PFW_MEM_HOST;
+	return -EAGAIN;
+}
+
 /* All that are not open yet, once around; *left of them still are not. */
 static int try_channels(struct pfw_rank *rank, unsigned char *open,
 			uint32_t *left, uint64_t deadline, struct pfw_error *err)
@@ -90,10 +135,7 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 	*left = 0;
 	for (uint32_t i = 0; i < rank->job->n_edges; i++) {
 		const struct pfw_edge *edge = &rank->job->edges[i];
-		struct pfw_channel_info info = info_of(rank, edge);
-		uint32_t peer = info.sending ? edge->to : edge->from;
-		const struct pfw_stack *stack;
-		const struct pfw_below *top;
+		uint32_t peer = edge->from == rank->rank ? edge->to : edge->from;
 		int rc;
 
 		if (!is_ours(rank, edge) || edge->from == edge->to || open[i])
@@ -103,12 +145,7 @@ static int try_channels(struct pfw_rank *rank, unsigned char *open,
 		rc = may_go_on(rank, deadline, err);
 		if (rc)
 			return rc;
-		stack = &rank->stacks[rank->peers[peer].stack];
-		top = &stack->layers[stack->n_layers - 1];
-		rank->ends[i].ops = top->ops;
-		rc = top->ops->open_channel(top->transport, &info,
-					    &rank->peers[peer].address,
-					    &rank->ends[i].channel, err);
+		rc = try_channel(rank, &rank->ends[i], peer, err);
 		if (rc && rc != -EAGAIN)
 			return rc;
 		open[i] = !rc;
@@ -164,15 +201,18 @@ static int warm_up_receive(struct pfw_rank *rank, struct pfw_end *end,
 			   struct pfw_error *err)
 {
 	const struct pfw_awaited what = { 0, PFW_NONE, PFW_NONE };
+	unsigned char copy[WARM_UP_BYTES];
 	const unsigned char *got;
 	const void *data;
 	uint32_t slot;
 	int rc = pfw_end_receive_next(rank, end, PFW_PROGRAM_WARM_UP, &what,
 				      bytes, &data, &slot, err);
 
+	if (!rc && end->memory != PFW_MEM_HOST)
+		rc = pfw_rank_read(rank, copy, data, bytes, err);
 	if (rc)
 		return rc;
-	got = data;
+	got = end->memory == PFW_MEM_HOST ? data : copy;
 	for (uint64_t i = 0; i < bytes; i++)
 		if (got[i] != pattern(index, i))
 			return pfw_error_set(
@@ -264,7 +304,8 @@ static void pin_slots(struct pfw_rank *rank, struct pfw_end *end)
 		end->pinned = first;
 }
 
-/* What a device of its own memory computes on lies there, beside the slots. */
+/* What a device of its own memory computes on lies there, beside the slots where
+ * these do not. */
 static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
 {
 	int rc = 0;
@@ -277,6 +318,9 @@ static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
 
 		if (!is_ours(rank, edge) || edge->from == edge->to ||
 		    edge->kind == PFW_CHANNEL_SCALAR)
+			continue;
+		end->behind = 1;
+		if (end->memory != PFW_MEM_HOST)
 			continue;
 		rc = pfw_rank_alloc(rank, pfw_size_mul(edge->n_slots,
 						       edge->slot_bytes),
@@ -298,6 +342,7 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	for (uint32_t i = 0; !rc && i < n; i++) {
 		rank->ends[i].edge = &rank->job->edges[i];
+		rank->ends[i].memory = PFW_MEM_HOST;
 		if (rank->job->edges[i].from == rank->rank &&
 		    rank->job->edges[i].to == rank->rank)
 			rc = open_local(rank, &rank->ends[i], err);

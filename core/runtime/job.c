@@ -106,8 +106,8 @@ static int open_programs(struct pfw_job *job, const struct pfw_job_options *how,
 	return rc;
 }
 
-static void props_of(const struct pfw_transport_choice *t,
-		     struct pfw_transport_props *out)
+void pfw_job_transport_props(const struct pfw_transport_choice *t,
+			     struct pfw_transport_props *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
@@ -125,10 +125,10 @@ static void take_props(struct pfw_job *job)
 {
 	struct pfw_transport_props *p = &job->props, far;
 
-	props_of(&job->cfg->transport, p);
+	pfw_job_transport_props(&job->cfg->transport, p);
 	if (!job->cfg->remote.transport.plugin)
 		return;
-	props_of(&job->cfg->remote, &far);
+	pfw_job_transport_props(&job->cfg->remote, &far);
 	p->order = MOST(p->order, far.order);
 	p->receive = MOST(p->receive, far.receive);
 	p->memory &= far.memory;

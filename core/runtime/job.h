@@ -100,6 +100,10 @@ int pfw_job_slots_fit(const struct pfw_job *job, uint64_t available,
 int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 		 struct pfw_error *err);
 
+/** What a transport and the filters on it say of themselves. */
+void pfw_job_transport_props(const struct pfw_transport_choice *t,
+			     struct pfw_transport_props *out);
+
 /** Tokens of one training step. */
 static inline uint64_t pfw_job_step_tokens(const struct pfw_job *job)
 {

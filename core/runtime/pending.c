@@ -21,7 +21,7 @@ static uint32_t count_slots(const struct pfw_rank *rank)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < rank->job->n_edges; i++)
-		if (rank->ends[i].mirror)
+		if (rank->ends[i].behind)
 			n += rank->ends[i].edge->n_slots;
 	return n;
 }
@@ -136,7 +136,8 @@ static int defer(struct pfw_rank *rank, void *queue,
 int pfw_rank_send_later(struct pfw_rank *rank, const struct pfw_deferred *what,
 			struct pfw_error *err)
 {
-	return defer(rank, rank->pending.out, what, err);
+	return defer(rank, what->end->mirror ? rank->pending.out : rank->queue,
+		     what, err);
 }
 
 int pfw_rank_release_later(struct pfw_rank *rank,

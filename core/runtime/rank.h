@@ -17,6 +17,9 @@ struct pfw_end {
 	const struct pfw_edge *edge;
 	const struct pfw_transport_ops *ops;
 	void *channel;
+	uint32_t memory; /**< PFW_MEM_* of the channel's slots */
+	uint32_t behind; /**< 1: a device of its own memory uses them, behind
+			      the host's back */
 	char *mirror; /**< its slots as device memory; NULL: the device reads
 			   and writes the channel's own */
 	void *pinned; /**< its slots, where the device holds them in place */
@@ -28,6 +31,7 @@ struct pfw_end {
 struct pfw_stack {
 	struct pfw_below layers[1 + PFW_MAX_FILTERS];
 	uint32_t n_layers;
+	uint32_t memory; /**< OR of PFW_MEM_*: what its slots may be */
 };
 
 #define PFW_STACK_LOCAL 0u
@@ -251,8 +255,8 @@ int pfw_rank_bring_in(struct pfw_rank *rank, void *to, const void *from,
 /** Copies from the device what has been queued so far, on pending.out. */
 int pfw_rank_take_out(struct pfw_rank *rank, void *to, const void *from,
 		      uint64_t bytes, struct pfw_error *err);
-/** Hands a slot over after what was taken out, gives one back after what has
- *  been queued so far. */
+/** Hands a slot over after what was taken out or, where the channel's own is
+ *  the device's, after what has been queued so far; gives one back after that. */
 int pfw_rank_send_later(struct pfw_rank *rank, const struct pfw_deferred *what,
 			struct pfw_error *err);
 int pfw_rank_release_later(struct pfw_rank *rank,

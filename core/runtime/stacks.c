@@ -47,6 +47,7 @@ static int open_stack(struct pfw_rank *rank, uint32_t which,
 	const struct pfw_transport_choice *choice = choice_of(rank, which);
 	struct pfw_stack *stack = &rank->stacks[which];
 	struct pfw_address self = { 0 };
+	struct pfw_transport_props props;
 	char key[PFW_BOOT_KEY_MAX];
 	int rc = open_layer(rank, stack, &choice->transport, &self, err);
 
@@ -54,6 +55,8 @@ static int open_stack(struct pfw_rank *rank, uint32_t which,
 		rc = open_layer(rank, stack, &choice->filters[i], &self, err);
 	if (rc)
 		return rc;
+	pfw_job_transport_props(choice, &props);
+	stack->memory = props.memory;
 	snprintf(key, sizeof(key), "address/%u/%u", which, rank->rank);
 	return rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
 }

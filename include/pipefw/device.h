@@ -277,6 +277,17 @@ struct pfw_device_ops {
 	/** (with props.profiled)  Begins a range of this name in what the vendor's
 	 *  profiler shows of the calling thread; NULL: ends the last one. */
 	void (*mark)(void *device, const char *name);
+
+	/** (optional: nobody else reaches its memory)  May another device of the
+	 *  machine, a network adapter, write into this memory of alloc() and read
+	 *  it?  0: yes, as @p offset bytes into the dmabuf of this descriptor,
+	 *  which is the caller's to close; or, where *dmabuf is -1, only as far as
+	 *  the drivers of the two know of each other. */
+	int (*share)(void *device, void *ptr, size_t bytes, int *dmabuf,
+		     uint64_t *offset, struct pfw_error *err);
+	/** (optional: nothing is to be done)  What others have written into its
+	 *  memory so far is seen by what is queued from now on. */
+	int (*arrived)(void *device, struct pfw_error *err);
 };
 
 /** What a stage is given. */

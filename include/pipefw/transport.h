@@ -32,6 +32,8 @@
 
 PFW_BEGIN_DECLS
 
+struct pfw_device_ops; /* device.h */
+
 /** Kinds of channel: an open small integer. */
 #define PFW_CHANNEL_ACTIVATION 0u
 #define PFW_CHANNEL_GRADIENT 1u
@@ -107,6 +109,10 @@ struct pfw_channel_info {
 	uint64_t slot_bytes; /**< a multiple of PFW_ALIGN */
 	uint32_t memory;   /**< one PFW_MEM_* bit: this end's slots */
 	uint32_t sending;  /**< 1 at `from`, 0 at `to` */
+	/** Whose memory it is, where it is not the host's: the transport may have
+	 *  slots of it, and frees them in close_channel(). */
+	const struct pfw_device_ops *device_ops;
+	void *device;
 };
 
 /** Counters of one end of one channel. */
@@ -158,6 +164,10 @@ struct pfw_transport_ops {
 	 * the same arguments and the same @p channel (NULL in the first call;
 	 * it may be set to a half-open object, which close_channel() takes).
 	 * The core opens all channels of a rank in turn until none says -EAGAIN.
+	 *
+	 * -ENOTSUP of the first call, where slots were to be a device's memory: not
+	 * on this machine.  The core asks again for memory of the host, and copies;
+	 * the other end need not know.
 	 */
 	int (*open_channel)(void *transport, const struct pfw_channel_info *info,
 			    const struct pfw_address *peer, void **channel,
@@ -165,7 +175,8 @@ struct pfw_transport_ops {
 	/** Forgets messages in flight.  Takes NULL. */
 	void (*close_channel)(void *channel);
 
-	/** Address of a slot at this end; fixed while the channel is open. */
+	/** Address of a slot at this end, in the memory that was asked for; fixed
+	 *  while the channel is open. */
 	void *(*slot)(void *channel, uint32_t slot);
 
 	/** Sender: 0 when the receiver is done with the slot's last message. */

@@ -47,6 +47,7 @@ struct cuda_device {
 	cublasLtHandle_t handle;
 	cudaStream_t stream; /* fills new memory */
 	struct cuda_chunk *chunks;
+	int flushes; /* what others write must be asked for */
 };
 
 struct cuda_plan;
@@ -75,6 +76,15 @@ void cuda_unpin(void *device, void *ptr);
 /* mark.c: 1: a profiler has told NVTX where it is */
 uint32_t cuda_profiled(void);
 void cuda_mark(void *device, const char *name);
+
+/* share.c */
+int cuda_share(void *device, void *ptr, size_t bytes, int *dmabuf,
+	       uint64_t *offset, struct pfw_error *err);
+int cuda_arrived(void *device, struct pfw_error *err);
+
+/* driver.c */
+/** A dmabuf of whole pages of the card's memory, or -1. */
+int cuda_export(uintptr_t first, size_t bytes);
 
 /* queue.c */
 int cuda_open_queue(void *device, void **queue, struct pfw_error *err);

@@ -222,6 +222,8 @@ static const struct pfw_device_ops ops = {
 	.pin = cuda_pin,
 	.unpin = cuda_unpin,
 	.mark = cuda_mark,
+	.share = cuda_share,
+	.arrived = cuda_arrived,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

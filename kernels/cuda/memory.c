@@ -10,6 +10,8 @@
 
 /* cudaMalloc's own; TMA and vector loads like it. */
 #define PIECE_ALIGN ((size_t)256)
+/* The largest that hosts have: a chunk has whole ones, which can be shared. */
+#define PAGE ((size_t)64 << 10)
 #define CHUNK_LEAST ((size_t)2 << 20)
 #define CHUNK_MOST ((size_t)1 << 30)
 
@@ -20,9 +22,9 @@ struct cuda_chunk {
 	uint64_t pieces; /* not given back */
 };
 
-static size_t round_up(size_t bytes)
+static size_t round_up(size_t bytes, size_t unit)
 {
-	return (bytes + PIECE_ALIGN - 1) / PIECE_ALIGN * PIECE_ALIGN;
+	return (bytes + unit - 1) / unit * unit;
 }
 
 /* Each chunk is as large as all before it, within bounds. */
@@ -90,17 +92,17 @@ static struct cuda_chunk *chunk_with(const struct cuda_device *dev,
 int cuda_alloc(void *device, size_t bytes, void **out, struct pfw_error *err)
 {
 	struct cuda_device *dev = device;
-	size_t take = round_up(bytes ? bytes : 1);
+	size_t take = round_up(bytes ? bytes : 1, PIECE_ALIGN);
 	struct cuda_chunk *c;
 	cudaError_t e;
 	int rc;
 
-	if (take < bytes)
+	if (round_up(take, PAGE) < bytes)
 		return pfw_error_set(err, ENOMEM,
 				     "cuda: no memory for %zu bytes", bytes);
 	c = chunk_with(dev, take);
 	if (!c) {
-		rc = add_chunk(dev, take, err);
+		rc = add_chunk(dev, round_up(take, PAGE), err);
 		if (rc)
 			return rc;
 		c = dev->chunks;

@@ -208,10 +208,22 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attr,
 	cudaError_t e = fake_enter("cudaDeviceGetAttribute");
 
 	(void)device;
-	*value = attr == cudaDevAttrComputeCapabilityMajor ? 9 :
+	/* Of what others write it has to be told to look. */
+	*value = attr == cudaDevAttrGPUDirectRDMAFlushWritesOptions ?
+			 (int)cudaFlushGPUDirectRDMAWritesOptionHost :
+		 attr == cudaDevAttrComputeCapabilityMajor ? 9 :
 		 attr == cudaDevAttrMultiProcessorCount	   ? 4 :
 		 attr == cudaDevAttrMaxSharedMemoryPerBlockOptin ? 227 << 10 : 0;
 	return e;
+}
+
+cudaError_t cudaDeviceFlushGPUDirectRDMAWrites(
+	enum cudaFlushGPUDirectRDMAWritesTarget target,
+	enum cudaFlushGPUDirectRDMAWritesScope scope)
+{
+	(void)target;
+	(void)scope;
+	return fake_enter("cudaDeviceFlushGPUDirectRDMAWrites");
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)

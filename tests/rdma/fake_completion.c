@@ -74,6 +74,7 @@ void ibv_ack_cq_events(struct ibv_cq *cq, unsigned int n)
 int fake_notify(struct ibv_cq *cq, int solicited)
 {
 	(void)solicited;
+	FAKE_LOCKED;
 	((struct fake_cq *)cq)->armed = true;
 	return 0;
 }
@@ -99,6 +100,7 @@ int fake_poll_cq(struct ibv_cq *cq, int n, struct ibv_wc *out)
 	struct fake_cq *f = (struct fake_cq *)cq;
 	int i = 0;
 
+	FAKE_LOCKED;
 	while (i < n && f->n) {
 		out[i++] = f->ring[f->first];
 		f->first = (f->first + 1) % (unsigned)cq->cqe;

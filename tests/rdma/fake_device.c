@@ -2,6 +2,7 @@
 #include "fake_impl.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -15,7 +16,19 @@ struct fake_verbs fake;
 static struct ibv_device devices[DEVICES] = { { .name = "fake0" },
 					      { .name = "fake1" } };
 static int events[DEVICES]; /* 1 + enum ibv_event_type; 0: none */
-static unsigned alive;
+static _Atomic unsigned alive;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+int fake_lock(void)
+{
+	return pthread_mutex_lock(&lock);
+}
+
+void fake_unlock(int *locked)
+{
+	(void)locked;
+	pthread_mutex_unlock(&lock);
+}
 
 void *fake_make(size_t size)
 {

@@ -21,8 +21,14 @@ int fake_drop(void *p);
 /** 0 for fake0, 1 for fake1. */
 unsigned fake_number(const struct ibv_context *c);
 
-/** Is this within the region of that key? */
-bool fake_inside(uint32_t key, uint64_t at, uint64_t len);
+/** Where the host sees what is within the region of that key; else NULL. */
+void *fake_at(uint32_t key, uint64_t at, uint64_t len);
+
+/** For the rest of the block nobody else is in here. */
+#define FAKE_LOCKED                                                            \
+	__attribute__((cleanup(fake_unlock), unused)) int locked = fake_lock()
+int fake_lock(void);
+void fake_unlock(int *locked);
 
 /** A completion comes; where there is no room for it, the device says so. */
 void fake_push(struct fake_cq *cq, const struct ibv_wc *wc);

@@ -3,11 +3,18 @@
 
 #include <errno.h>
 
+#include "cuda/fake_dmabuf.h"
+
 #undef ibv_reg_mr
 
 #define MAX_MRS 256u
 
-static struct ibv_mr *mrs[MAX_MRS];
+struct fake_mr {
+	struct ibv_mr mr; /* its address is the one that work requests have */
+	char *at; /* where the host sees it */
+};
+
+static struct fake_mr *mrs[MAX_MRS];
 
 struct ibv_pd *ibv_alloc_pd(struct ibv_context *c)
 {
@@ -22,25 +29,40 @@ int ibv_dealloc_pd(struct ibv_pd *pd)
 	return fake_drop(pd);
 }
 
-struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t len, int access)
+static struct ibv_mr *enlist(struct ibv_pd *pd, void *addr, char *at, size_t len,
+			     unsigned *count)
 {
-	struct ibv_mr *mr;
+	struct fake_mr *mr;
 	uint32_t n = 1;
 
-	(void)access;
+	FAKE_LOCKED;
 	errno = ENOMEM;
 	if (!fake.registrations_left)
 		return NULL;
 	fake.registrations_left--;
+	if (count)
+		++*count;
 	mr = fake_make(sizeof(*mr));
-	mr->pd = pd;
-	mr->addr = addr;
-	mr->length = len;
+	mr->at = at;
+	mr->mr.pd = pd;
+	mr->mr.addr = addr;
+	mr->mr.length = len;
 	while (mrs[n])
 		n++;
 	mrs[n] = mr;
-	mr->lkey = mr->rkey = n;
-	return mr;
+	mr->mr.lkey = mr->mr.rkey = n;
+	return &mr->mr;
+}
+
+struct ibv_mr *ibv_reg_mr(struct ibv_pd *pd, void *addr, size_t len, int access)
+{
+	char *at = fake.gpu ? fake.gpu(addr) : NULL;
+
+	(void)access;
+	errno = EFAULT;
+	if (at && fake.no_peer)
+		return NULL;
+	return enlist(pd, addr, at ? at : addr, len, at ? &fake.peers : NULL);
 }
 
 struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len,
@@ -50,16 +72,35 @@ struct ibv_mr *ibv_reg_mr_iova2(struct ibv_pd *pd, void *addr, size_t len,
 	return ibv_reg_mr(pd, addr, len, (int)access);
 }
 
+struct ibv_mr *ibv_reg_dmabuf_mr(struct ibv_pd *pd, uint64_t offset, size_t len,
+				 uint64_t iova, int fd, int access)
+{
+	char *at = fake_dmabuf_at(fd, offset, len);
+
+	(void)access;
+	errno = EOPNOTSUPP;
+	if (fake.no_dmabuf)
+		return NULL;
+	/* As the kernel: pages map to pages. */
+	errno = EINVAL;
+	if (!at || (iova ^ offset) % 4096)
+		return NULL;
+	return enlist(pd, (void *)(uintptr_t)iova, at, len, &fake.dmabufs);
+}
+
 int ibv_dereg_mr(struct ibv_mr *mr)
 {
+	FAKE_LOCKED;
 	mrs[mr->lkey] = NULL;
 	return fake_drop(mr);
 }
 
-bool fake_inside(uint32_t key, uint64_t at, uint64_t len)
+void *fake_at(uint32_t key, uint64_t at, uint64_t len)
 {
-	const struct ibv_mr *mr = key < MAX_MRS ? mrs[key] : NULL;
+	const struct fake_mr *mr = key < MAX_MRS ? mrs[key] : NULL;
+	uint64_t from = at - (mr ? (uintptr_t)mr->mr.addr : 0);
 
-	return mr && at >= (uintptr_t)mr->addr &&
-	       at + len <= (uintptr_t)mr->addr + mr->length;
+	if (!mr || from > mr->mr.length || len > mr->mr.length - from)
+		return NULL;
+	return mr->at + from;
 }

@@ -45,6 +45,7 @@ struct ibv_qp *ibv_create_qp(struct ibv_pd *pd, struct ibv_qp_init_attr *a)
 	struct fake_qp *qp = fake_make(sizeof(*qp));
 	uint32_t n = 1;
 
+	FAKE_LOCKED;
 	while (qps[n])
 		n++;
 	qps[n] = qp;
@@ -77,6 +78,7 @@ int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *a, int mask)
 {
 	struct fake_qp *f = (struct fake_qp *)qp;
 
+	FAKE_LOCKED;
 	if (mask & IBV_QP_DEST_QPN)
 		f->peer = a->dest_qp_num;
 	if (mask & IBV_QP_PATH_MTU)
@@ -96,6 +98,7 @@ int ibv_destroy_qp(struct ibv_qp *qp)
 	struct op **at = &wire, *o;
 	struct late **l = &late, *k;
 
+	FAKE_LOCKED;
 	while ((o = *at))
 		if (o->from == f) {
 			*at = o->next;
@@ -120,8 +123,10 @@ int fake_post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr,
 		     struct ibv_recv_wr **bad)
 {
 	struct fake_qp *f = (struct fake_qp *)qp;
-	struct receive *r = &f->ring[(f->first + f->n) % f->most];
+	struct receive *r;
 
+	FAKE_LOCKED;
+	r = &f->ring[(f->first + f->n) % f->most];
 	if (f->n == f->most) {
 		*bad = wr;
 		return ENOMEM;
@@ -185,9 +190,14 @@ static enum ibv_wc_status receive(const struct op *o, struct fake_qp *peer)
 	return IBV_WC_SUCCESS;
 }
 
-static bool registered(const struct ibv_sge *sge)
+/* What is sent: inline data is read by the process itself. */
+static const void *source(const struct ibv_send_wr *wr)
 {
-	return fake_inside(sge->lkey, sge->addr, sge->length);
+	const struct ibv_sge *sge = wr->sg_list;
+
+	if (wr->send_flags & IBV_SEND_INLINE)
+		return (const void *)(uintptr_t)sge->addr;
+	return fake_at(sge->lkey, sge->addr, sge->length);
 }
 
 static bool is_write(const struct op *o)
@@ -200,6 +210,8 @@ static void arrive(struct op *o)
 {
 	struct fake_qp *peer = qps[o->from->peer];
 	enum ibv_wc_status status = fake.status;
+	void *to = is_write(o) ? fake_at(o->wr.wr.rdma.rkey,
+					 o->wr.wr.rdma.remote_addr, o->len) : NULL;
 
 	fake.status = 0;
 	if (!status && (!peer || o->from->sq_psn != peer->rq_psn))
@@ -212,11 +224,10 @@ static void arrive(struct op *o)
 	if (o->wr.opcode == IBV_WR_RDMA_WRITE && o->len == sizeof(fake.xor_word))
 		for (uint32_t i = 0; i < o->len; i++)
 			o->data[i] ^= (unsigned char)(fake.xor_word >> 8 * i);
-	if (!status && is_write(o) && !fake_inside(o->wr.wr.rdma.rkey,
-					      o->wr.wr.rdma.remote_addr, o->len))
+	if (!status && is_write(o) && !to)
 		status = IBV_WC_REM_ACCESS_ERR;
 	if (!status && is_write(o))
-		memcpy((void *)(uintptr_t)o->wr.wr.rdma.remote_addr, o->data, o->len);
+		memcpy(to, o->data, o->len);
 	if (!status && o->wr.opcode != IBV_WR_RDMA_WRITE)
 		status = receive(o, peer);
 	sent(o, status);
@@ -230,7 +241,9 @@ int fake_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 	struct fake_qp *f = (struct fake_qp *)qp;
 	struct op **at = &wire;
 
+	FAKE_LOCKED;
 	for (; wr; wr = wr->next) {
+		const void *from;
 		struct op *o;
 
 		*bad = wr;
@@ -239,8 +252,8 @@ int fake_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		if (wr->send_flags & IBV_SEND_INLINE &&
 		    (!wr->num_sge || wr->sg_list->length > f->max_inline))
 			return EINVAL;
-		if (wr->num_sge && !(wr->send_flags & IBV_SEND_INLINE) &&
-		    !registered(wr->sg_list))
+		from = wr->num_sge ? source(wr) : NULL;
+		if (wr->num_sge && !from)
 			return EINVAL;
 		fake.sends_left--;
 		o = calloc(1, sizeof(*o));
@@ -249,7 +262,7 @@ int fake_post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
 		if (wr->num_sge) {
 			o->len = wr->sg_list->length;
 			o->data = malloc(o->len + 1);
-			memcpy(o->data, (void *)(uintptr_t)wr->sg_list->addr, o->len);
+			memcpy(o->data, from, o->len);
 		}
 		if (!fake.hold_wire) {
 			arrive(o);

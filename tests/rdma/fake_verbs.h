@@ -1,7 +1,7 @@
 /*
  * fake_verbs.h: a stand-in for libibverbs in one process, with two devices, fake0
  * and fake1, whose queue pairs reach each other; and the failures that Soft-RoCE
- * never shows.
+ * never shows.  Threads may use it.
  */
 #ifndef PFW_TESTS_FAKE_VERBS_H
 #define PFW_TESTS_FAKE_VERBS_H
@@ -32,6 +32,12 @@ struct fake_verbs {
 	uint32_t longest;   /* bytes of a work request that has arrived */
 	uint32_t psn;       /* the last one that a queue pair began with */
 	unsigned psn_again; /* how often that was the one before, too */
+	/* Where the host sees what is at this address of a GPU; NULL: it is the
+	 * host's own.  No function: there is no GPU. */
+	char *(*gpu)(const void *ptr);
+	bool no_dmabuf;     /* the kernel does not take one */
+	bool no_peer;       /* nor the address of a GPU */
+	unsigned dmabufs, peers; /* registrations of such memory */
 };
 
 extern struct fake_verbs fake;

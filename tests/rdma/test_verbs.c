@@ -1,9 +1,7 @@
 /*
  * The verbs transport over a stand-in for libibverbs: what no Soft-RoCE shows.
  */
-#include "fake_verbs.h"
-
-#include <pipefw/transport.h>
+#include "pair.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,20 +13,6 @@
 #include "plugins/transports/verbs/wire.h"
 #include "settings/config.h"
 #include "unit/unit.h"
-
-#define PATIENCE (20 * PFW_S)
-
-extern const struct pfw_plugin pfw_plugin;
-
-/* Both ends of a channel from rank 0 to rank 1. */
-struct pair {
-	struct pfw_values *opt;
-	void *transport[2], *tx, *rx;
-	struct pfw_address address[2];
-	struct pfw_error err;
-};
-
-static const struct pfw_transport_ops *ops;
 
 /* Time that passes without waiting for it. */
 static time_t skipped;
@@ -42,132 +26,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 
 	out->tv_sec += skipped;
 	return rc;
-}
-
-static int open_ends(struct pair *p, uint32_t n_slots, uint64_t slot_bytes)
-{
-	struct pfw_channel_info info = {
-		.size = sizeof(info), .from = 0, .to = 1, .n_slots = n_slots,
-		.slot_bytes = slot_bytes, .memory = PFW_MEM_HOST,
-	};
-	uint64_t end = pfw_now() + PATIENCE;
-	int rc[2] = { -EAGAIN, -EAGAIN };
-
-	while ((rc[0] == -EAGAIN || rc[1] == -EAGAIN) && pfw_now() < end)
-		for (uint32_t r = 0; r < 2; r++) {
-			info.sending = !r;
-			if (rc[r] == -EAGAIN)
-				rc[r] = ops->open_channel(p->transport[r], &info,
-							  &p->address[!r],
-							  r ? &p->rx : &p->tx,
-							  &p->err);
-			if (rc[r] && rc[r] != -EAGAIN)
-				return rc[r];
-		}
-	return rc[0] ? rc[0] : rc[1];
-}
-
-static int transport_open(struct pair *p, uint32_t rank, const uint8_t *key)
-{
-	struct pfw_transport_info info = { .size = sizeof(info), .rank = rank,
-					   .ranks = 2, .job = 9, .host = "here",
-					   .address = "127.0.0.1", .key = key };
-
-	return ops->open(p->opt, &info, NULL, &p->transport[rank],
-			 &p->address[rank], &p->err);
-}
-
-static int transports_make(struct pair *p, const char *option)
-{
-	const char *texts[] = { "rails=fake0,fake1", option };
-
-	fake_reset();
-	ops = pfw_plugin.ops;
-	*p = (struct pair){ 0 };
-	return pfw_values_from_texts(pfw_plugin.options, pfw_plugin.n_options,
-				     "verbs", texts, option ? 2 : 1, &p->opt,
-				     &p->err);
-}
-
-static int transports_open(struct pair *p, const char *option,
-			   const uint8_t *const key[2])
-{
-	int rc = transports_make(p, option);
-
-	for (uint32_t r = 0; !rc && r < 2; r++)
-		rc = transport_open(p, r, key[r]);
-	return rc;
-}
-
-static int pair_open(struct pair *p, const char *option, uint32_t n_slots,
-		     uint64_t slot_bytes)
-{
-	static const uint8_t key[PFW_MAC_BYTES] = "the same";
-	const uint8_t *const keys[2] = { key, key };
-	int rc = transports_open(p, option, keys);
-
-	return rc ? rc : open_ends(p, n_slots, slot_bytes);
-}
-
-static void pair_close(struct pair *p)
-{
-	fake_reset();
-	fake_deliver();
-	fake_complete();
-	ops->close_channel(p->tx);
-	ops->close_channel(p->rx);
-	ops->close(p->transport[0]);
-	ops->close(p->transport[1]);
-	pfw_values_free(p->opt);
-	CU_ASSERT_EQUAL(fake_alive(), 0);
-}
-
-static int send_one(struct pair *p, uint32_t slot, uint64_t m, uint64_t bytes)
-{
-	struct pfw_message_id id = { .sequence = m };
-	int rc = ops->acquire(p->tx, slot, &p->err);
-
-	if (rc)
-		return rc;
-	memset(ops->slot(p->tx, slot), (int)(m + 1), bytes);
-	return ops->send(p->tx, slot, bytes, &id, &p->err);
-}
-
-/* The next message is the m-th, of so many bytes, all of them right. */
-static int take_one(struct pair *p, uint32_t *slot, uint64_t m, uint64_t bytes)
-{
-	struct pfw_message_id id;
-	const unsigned char *at;
-	uint64_t came;
-	int rc = ops->recv(p->rx, slot, &came, &id, &p->err);
-
-	if (rc)
-		return rc;
-	at = ops->slot(p->rx, *slot);
-	if (id.sequence != m || came != bytes)
-		return -EBADMSG;
-	for (uint64_t i = 0; i < bytes; i++)
-		if (at[i] != (unsigned char)(m + 1))
-			return -EBADMSG;
-	return 0;
-}
-
-static int pass_one(struct pair *p, uint32_t slot, uint64_t m, uint64_t bytes)
-{
-	uint32_t s;
-	int rc = send_one(p, slot, m, bytes);
-
-	if (!rc)
-		rc = take_one(p, &s, m, bytes);
-	return rc ? rc : ops->release(p->rx, s, &p->err);
-}
-
-static void expect(const struct pair *p, const char *words)
-{
-	if (strstr(p->err.text, words))
-		return;
-	fprintf(stderr, "no \"%s\" in: %s\n", words, p->err.text);
-	CU_FAIL("see above");
 }
 
 /* Every way that a message can go: inline, in one write, cut, over all lanes. */
@@ -184,7 +42,7 @@ static void test_sizes(void)
 		CU_ASSERT_EQUAL_FATAL(pair_open(&p, options[o], 3, 3 << 20), 0);
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 			for (uint32_t slot = 0; slot < 3; slot++, m++)
-				CU_ASSERT_EQUAL(pass_one(&p, slot, m, sizes[i]), 0);
+				CU_ASSERT_EQUAL(pair_pass(&p, slot, m, sizes[i]), 0);
 		pair_close(&p);
 	}
 }
@@ -197,15 +55,15 @@ static void notified(unsigned no_immediate, bool no_list, const char *option,
 	char words[256];
 	struct pair p;
 
-	CU_ASSERT_EQUAL_FATAL(transports_make(&p, option), 0);
+	CU_ASSERT_EQUAL_FATAL(pair_make(&p, option), 0);
 	for (uint32_t r = 0; r < 2; r++) {
 		fake.no_immediate = r ? no_immediate : 0;
 		fake.no_list = no_list;
-		CU_ASSERT_EQUAL_FATAL(transport_open(&p, r, key), 0);
+		CU_ASSERT_EQUAL_FATAL(pair_open_rank(&p, r, key), 0);
 	}
-	CU_ASSERT_EQUAL_FATAL(open_ends(&p, 2, 1 << 20), 0);
+	CU_ASSERT_EQUAL_FATAL(pair_open_ends(&p, 2, 1 << 20), 0);
 	for (uint64_t m = 0; m < 10; m++)
-		CU_ASSERT_EQUAL(pass_one(&p, m % 2, m, m % 3 ? 64 : 100000), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, m % 2, m, m % 3 ? 64 : 100000), 0);
 	CU_ASSERT_EQUAL(fake.immediates, immediates);
 	CU_ASSERT_EQUAL(fake.told, 10 - immediates);
 	for (uint32_t r = 0; r < 2; r++) {
@@ -255,11 +113,11 @@ static void test_iwarp(void)
 	static const uint8_t key[PFW_MAC_BYTES] = "the same";
 	struct pair p;
 
-	CU_ASSERT_EQUAL_FATAL(transports_make(&p, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(pair_make(&p, NULL), 0);
 	fake.iwarp = 2;
-	CU_ASSERT_EQUAL(transport_open(&p, 0, key), -EPROTONOSUPPORT);
-	expect(&p, "fake1");
-	expect(&p, "iWARP");
+	CU_ASSERT_EQUAL(pair_open_rank(&p, 0, key), -EPROTONOSUPPORT);
+	pair_expect(&p, "fake1");
+	pair_expect(&p, "iWARP");
 	pfw_values_free(p.opt);
 	CU_ASSERT_EQUAL(fake_alive(), 0);
 }
@@ -273,16 +131,16 @@ static void test_limits(void)
 	struct pair p;
 
 	for (uint32_t r = 0; r < 2; r++) {
-		CU_ASSERT_EQUAL_FATAL(transports_open(&p, "qps=2", keys), 0);
+		CU_ASSERT_EQUAL_FATAL(pair_open_ranks(&p, "qps=2", keys), 0);
 		ops->close(p.transport[r]);
 		fake.mtu = IBV_MTU_1024;
 		fake.max_msg = 1 << 16;
-		CU_ASSERT_EQUAL_FATAL(transport_open(&p, r, key), 0);
-		CU_ASSERT_EQUAL_FATAL(open_ends(&p, 2, 3 << 20), 0);
+		CU_ASSERT_EQUAL_FATAL(pair_open_rank(&p, r, key), 0);
+		CU_ASSERT_EQUAL_FATAL(pair_open_ends(&p, 2, 3 << 20), 0);
 		CU_ASSERT_EQUAL(fake.path_mtu, IBV_MTU_1024);
 		CU_ASSERT_EQUAL(fake.psn_again, 0);
-		CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 3 << 20), 0);
-		CU_ASSERT_EQUAL(pass_one(&p, 1, 1, 100000), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 3 << 20), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 1, 1, 100000), 0);
 		CU_ASSERT_EQUAL(fake.longest, 1 << 16);
 		pair_close(&p);
 	}
@@ -297,7 +155,7 @@ static void test_many(void)
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "qps=2", 2, 64), 0);
 	for (; !rc && m < 140000; m++)
-		rc = pass_one(&p, m % 2, m, m % 65);
+		rc = pair_pass(&p, m % 2, m, m % 65);
 	CU_ASSERT_EQUAL(rc, 0);
 	CU_ASSERT_EQUAL(m, 140000);
 	pair_close(&p);
@@ -313,13 +171,13 @@ static void test_reordered(void)
 	for (uint64_t round = 0; round < 5; round++) {
 		fake.hold_wire = true;
 		for (uint32_t i = 0; i < 8; i++)
-			CU_ASSERT_EQUAL(send_one(&p, i, round * 8 + i,
+			CU_ASSERT_EQUAL(pair_send(&p, i, round * 8 + i,
 						 i % 3 ? 100 : 1 << 20), 0);
-		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+		CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 0), -EAGAIN);
 		fake_deliver();
 		fake.hold_wire = false;
 		for (uint32_t i = 0; i < 8; i++) {
-			CU_ASSERT_EQUAL(take_one(&p, &slot, round * 8 + i,
+			CU_ASSERT_EQUAL(pair_take(&p, &slot, round * 8 + i,
 						 i % 3 ? 100 : 1 << 20), 0);
 			CU_ASSERT_EQUAL(slot, i);
 			CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
@@ -335,7 +193,7 @@ static void test_late_completion(void)
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 1 << 20), 0);
 	fake.hold_sent = true;
-	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 1 << 20), 0);
+	CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 1 << 20), 0);
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PFW_MS), -ETIMEDOUT);
 	fake_complete();
@@ -355,9 +213,9 @@ static void test_wakes(void)
 	for (uint64_t m = 0; m < 100; m++) {
 		uint32_t slot;
 
-		CU_ASSERT_EQUAL(send_one(&p, m % 2, m, 4096), 0);
+		CU_ASSERT_EQUAL(pair_send(&p, m % 2, m, 4096), 0);
 		CU_ASSERT_EQUAL(ops->wait(p.rx, PFW_NONE, pfw_now() + PATIENCE), 0);
-		CU_ASSERT_EQUAL(take_one(&p, &slot, m, 4096), 0);
+		CU_ASSERT_EQUAL(pair_take(&p, &slot, m, 4096), 0);
 		CU_ASSERT_EQUAL(ops->wait(p.rx, PFW_NONE, pfw_now() + 10000),
 				-ETIMEDOUT);
 		CU_ASSERT_EQUAL(ops->release(p.rx, slot, NULL), 0);
@@ -371,9 +229,9 @@ static void test_wrong_key(void)
 	const uint8_t *const keys[2] = { key[0], key[1] };
 	struct pair p;
 
-	CU_ASSERT_EQUAL_FATAL(transports_open(&p, NULL, keys), 0);
-	CU_ASSERT_EQUAL(open_ends(&p, 1, 64), -EACCES);
-	expect(&p, "for rank 1 does not know the run's key");
+	CU_ASSERT_EQUAL_FATAL(pair_open_ranks(&p, NULL, keys), 0);
+	CU_ASSERT_EQUAL(pair_open_ends(&p, 1, 64), -EACCES);
+	pair_expect(&p, "for rank 1 does not know the run's key");
 	pair_close(&p);
 }
 
@@ -403,15 +261,15 @@ static void test_strangers(void)
 	char garbage[sizeof(h)];
 	int fd[3];
 
-	CU_ASSERT_EQUAL_FATAL(transports_open(&p, NULL, keys), 0);
+	CU_ASSERT_EQUAL_FATAL(pair_open_ranks(&p, NULL, keys), 0);
 	memcpy(&a, p.address[1].bytes, sizeof(a));
 	memset(garbage, 0x55, sizeof(garbage));
 	for (size_t i = 0; i < 3; i++)
 		fd[i] = dial(&a);
 	CU_ASSERT_EQUAL(send(fd[1], garbage, sizeof(garbage), 0), sizeof(garbage));
 	CU_ASSERT_EQUAL(send(fd[2], &h, sizeof(h), 0), sizeof(h));
-	CU_ASSERT_EQUAL(open_ends(&p, 1, 64), 0);
-	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 64), 0);
+	CU_ASSERT_EQUAL(pair_open_ends(&p, 1, 64), 0);
+	CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
 	CU_ASSERT_EQUAL(recv(fd[1], garbage, 1, 0), 0);
 	CU_ASSERT_EQUAL(recv(fd[2], &h, sizeof(h), MSG_WAITALL), sizeof(h));
 	CU_ASSERT_EQUAL(h.code, EACCES);
@@ -425,17 +283,13 @@ static void test_no_registration(void)
 	struct pair p;
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 1, 64), 0);
-	ops->close_channel(p.tx);
-	ops->close_channel(p.rx);
-	p.tx = p.rx = NULL;
+	pair_close_ends(&p);
 	for (unsigned n = 0; n < 3; n++) {
 		fake.registrations_left = n;
-		CU_ASSERT_EQUAL(open_ends(&p, 2, 1 << 20), -ENOMEM);
-		expect(&p, "ulimit -l");
-		expect(&p, "LimitMEMLOCK");
-		ops->close_channel(p.tx);
-		ops->close_channel(p.rx);
-		p.tx = p.rx = NULL;
+		CU_ASSERT_EQUAL(pair_open_ends(&p, 2, 1 << 20), -ENOMEM);
+		pair_expect(&p, "ulimit -l");
+		pair_expect(&p, "LimitMEMLOCK");
+		pair_close_ends(&p);
 	}
 	pair_close(&p);
 }
@@ -447,18 +301,18 @@ static void test_full_queue(void)
 	uint32_t slot;
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
-	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), 0);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), 0);
 	fake.sends_left = 0;
 	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
 	fake.sends_left = ~0u;
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 1, 8), -EAGAIN);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 1, 8), -EAGAIN);
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), 0);
 	fake.sends_left = 0;
-	CU_ASSERT_EQUAL(send_one(&p, 0, 1, 8), -EIO);
-	expect(&p, "send queue is full");
-	CU_ASSERT_EQUAL(send_one(&p, 1, 2, 8), -EIO);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 1, 8), -EIO);
+	pair_expect(&p, "send queue is full");
+	CU_ASSERT_EQUAL(pair_send(&p, 1, 2, 8), -EIO);
 	pair_close(&p);
 }
 
@@ -469,10 +323,10 @@ static void test_overflow(void)
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 4, 64), 0);
 	fake.cq_room = 1;
 	for (uint32_t i = 0; i < 4; i++)
-		CU_ASSERT_EQUAL(send_one(&p, i, i, 8), 0);
+		CU_ASSERT_EQUAL(pair_send(&p, i, i, 8), 0);
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
-	expect(&p, "CQ error");
-	expect(&p, "fake");
+	pair_expect(&p, "CQ error");
+	pair_expect(&p, "fake");
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
 	pair_close(&p);
 }
@@ -488,7 +342,7 @@ static void test_device_fatal(void)
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), 0);
 	fake_event(0, IBV_EVENT_DEVICE_FATAL);
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
-	expect(&p, "the RDMA device says of fake0 port 1: an event");
+	pair_expect(&p, "the RDMA device says of fake0 port 1: an event");
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
 	pair_close(&p);
 }
@@ -503,10 +357,10 @@ static void test_port_down(void)
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
 	skipped += 3;
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
-	CU_ASSERT_EQUAL(pass_one(&p, 0, 0, 64), 0);
+	CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
 	skipped += 3;
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
-	expect(&p, "fake1 port 1 has been down for more than 5 s: cable, switch");
+	pair_expect(&p, "fake1 port 1 has been down for more than 5 s: cable, switch");
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
 	fake_event(1, IBV_EVENT_PORT_ACTIVE);
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
@@ -521,12 +375,12 @@ static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
 	fake.status = status;
 	fake.not_ready = not_ready;
-	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EIO);
-	expect(&p, words);
-	expect(&p, "activation channel 0 -> 1");
-	expect(&p, "127.0.0.");
-	expect(&p, "to rank 1");
+	pair_expect(&p, words);
+	pair_expect(&p, "activation channel 0 -> 1");
+	pair_expect(&p, "127.0.0.");
+	pair_expect(&p, "to rank 1");
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);
@@ -550,31 +404,31 @@ static void test_asked(void)
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "qps=2", 2, 64), 0);
 	for (uint64_t m = 0; m < 100; m++)
-		CU_ASSERT_EQUAL(pass_one(&p, m % 2, m, 8), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, m % 2, m, 8), 0);
 	CU_ASSERT_EQUAL(fake.told, 0);
-	CU_ASSERT_EQUAL(send_one(&p, 0, 100, 8), 0);
-	CU_ASSERT_EQUAL(send_one(&p, 1, 101, 8), 0);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 100, 8), 0);
+	CU_ASSERT_EQUAL(pair_send(&p, 1, 101, 8), 0);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 100, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 100, 8), 0);
 	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
 	CU_ASSERT_EQUAL(fake.told, 0); /* of the other slot */
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 101, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 101, 8), 0);
 	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
 	CU_ASSERT_EQUAL(fake.told, 1);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + PATIENCE), 0);
 
 	/* The question is late: the credit did not find it. */
-	CU_ASSERT_EQUAL(send_one(&p, 1, 102, 8), 0);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 102, 8), 0);
+	CU_ASSERT_EQUAL(pair_send(&p, 1, 102, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 102, 8), 0);
 	fake.hold_wire = true;
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 1, pfw_now() + PFW_MS), -ETIMEDOUT);
 	CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
 	fake.hold_wire = false;
 	fake_deliver();
 	CU_ASSERT_EQUAL(fake.told, 1);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 0), -EAGAIN);
 	CU_ASSERT_EQUAL(fake.told, 2);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 0), -EAGAIN);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 0), -EAGAIN);
 	CU_ASSERT_EQUAL(fake.told, 2);
 	pair_close(&p);
 }
@@ -588,13 +442,11 @@ static void test_no_inline(void)
 
 	for (size_t o = 0; o < 2; o++) {
 		CU_ASSERT_EQUAL_FATAL(pair_open(&p, options[o], 2, 64), 0);
-		ops->close_channel(p.tx);
-		ops->close_channel(p.rx);
-		p.tx = p.rx = NULL;
+		pair_close_ends(&p);
 		fake.no_inline = true;
-		CU_ASSERT_EQUAL(open_ends(&p, 2, 64), 0);
+		CU_ASSERT_EQUAL(pair_open_ends(&p, 2, 64), 0);
 		for (uint64_t m = 0; !rc && m < 100; m++)
-			rc = pass_one(&p, m % 2, m, 64);
+			rc = pair_pass(&p, m % 2, m, 64);
 		CU_ASSERT_EQUAL(rc, 0);
 		pair_close(&p);
 	}
@@ -610,14 +462,14 @@ static void test_nonsense(void)
 	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
 		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
 		fake.xor_imm = bits[i];
-		CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
-		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EPROTO);
-		expect(&p, "cannot be");
+		CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
+		CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), -EPROTO);
+		pair_expect(&p, "cannot be");
 		pair_close(&p);
 
 		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
-		CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
-		CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), 0);
+		CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
+		CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), 0);
 		fake.xor_word = bits[i];
 		CU_ASSERT_EQUAL(ops->release(p.rx, slot, &p.err), 0);
 		CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EAGAIN);
@@ -635,11 +487,11 @@ static void test_goodbyes(void)
 
 	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, 2, 64), 0);
 	fake.xor_imm = verbs_tag(0, 0) ^ VERBS_BYE;
-	CU_ASSERT_EQUAL(send_one(&p, 0, 0, 8), 0);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EAGAIN);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), -EAGAIN);
 	fake.xor_imm = verbs_tag(1, 0) ^ VERBS_BYE;
-	CU_ASSERT_EQUAL(send_one(&p, 1, 1, 8), 0);
-	CU_ASSERT_EQUAL(take_one(&p, &slot, 0, 8), -EPIPE);
+	CU_ASSERT_EQUAL(pair_send(&p, 1, 1, 8), 0);
+	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), -EPIPE);
 	pair_close(&p);
 }
 

@@ -53,6 +53,29 @@ static int take_one(struct pfw_pair *p, uint64_t *m)
 	return s->ops->release(p->rx, slot, NULL);
 }
 
+/* What a filter leaves of the memory that lies below. */
+static void leaves(const char *name, const char *options, uint32_t memory)
+{
+	struct pfw_transport_props props = {
+		.size = sizeof(props), .memory = PFW_MEM_HOST | PFW_MEM_CUDA,
+	};
+	struct pfw_subject s;
+
+	load(name, options, &s);
+	s.ops->props(s.opt, &props);
+	CU_ASSERT_EQUAL(props.memory, memory);
+}
+
+/* The host does not look at the bytes of a GPU. */
+static void test_memory(void)
+{
+	leaves("checksum", "", PFW_MEM_HOST);
+	leaves("delay", "", PFW_MEM_HOST);
+	leaves("fault", "fault=corrupt", PFW_MEM_HOST);
+	leaves("fault", "fault=drop", PFW_MEM_HOST | PFW_MEM_CUDA);
+	leaves("trace", "", PFW_MEM_HOST | PFW_MEM_CUDA);
+}
+
 /* 2 ms of latency, 4096 bytes at 8 Mbit/s: 4.096 ms each, one after another. */
 static void test_delay(void)
 {
@@ -433,6 +456,7 @@ static void test_stack(void)
 }
 
 static const struct unit_test tests[] = {
+	{ "memory that filters take", test_memory },
 	{ "delay: latency and bandwidth", test_delay },
 	{ "delay: wait() has its deadline", test_delay_deadline },
 	{ "delay: jitter, by seed", test_jitter },

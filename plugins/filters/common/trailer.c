@@ -11,6 +11,7 @@ static uint64_t padded(uint64_t bytes)
 
 void trailer_props(struct pfw_transport_props *out)
 {
+	out->memory &= PFW_MEM_HOST;
 	if (out->size >= sizeof(*out))
 		out->max_bytes -= PFW_ALIGN;
 }

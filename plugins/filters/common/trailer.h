@@ -23,7 +23,7 @@ struct trailed {
 	uint64_t messages, bytes;
 };
 
-/** Takes the trailer's room from the longest message. */
+/** Takes the trailer's room from the longest message; it is the host's. */
 void trailer_props(struct pfw_transport_props *out);
 
 /** As forward_open_channel(); call it again with the same @p t. */

@@ -155,6 +155,16 @@ static int read_plan(const struct pfw_values *opt, uint32_t rank, struct plan *p
 	return 0;
 }
 
+/* Of a message that it corrupts it looks at the bytes. */
+static void fault_props(const struct pfw_values *opt,
+			struct pfw_transport_props *out)
+{
+	const char *fault = pfw_value_string(opt, "fault");
+
+	if (fault && !strcmp(fault, "corrupt"))
+		out->memory &= PFW_MEM_HOST;
+}
+
 static int fault_open(const struct pfw_values *opt,
 		      const struct pfw_transport_info *info,
 		      const struct pfw_below *below, void **transport,
@@ -272,7 +282,7 @@ static int fault_wait(void *channel, uint32_t slot, uint64_t deadline)
 
 static const struct pfw_transport_ops ops = {
 	.size = sizeof(ops),
-	.props = forward_props,
+	.props = fault_props,
 	.open = fault_open,
 	.close = fault_close,
 	.open_channel = fault_open_channel,

@@ -12,6 +12,7 @@
  *    set-up     meet.c      TCP: who calls whom, and what they tell
  *               lane.c      queue pairs
  *               memory.c    slots, and their registration
+ *               reach.c     the same, of slots that are a GPU's memory
  *    messages   flow.c      acquire, send, receive, release
  *               complete.c  completions
  *               fault.c     their failures in words
@@ -22,10 +23,17 @@
 
 #include "meet.h"
 
+#include <pipefw/device.h>
+
 /* Unsignalled work requests in a row: those that need no completion. */
 #define VERBS_MODERATION 16u
 /* Send queue entries that are kept for a good-bye and what moderation holds. */
 #define VERBS_SPARE (2u * VERBS_MODERATION + 1u)
+
+/* How an adapter reaches the slots of a channel that are a GPU's memory. */
+#define VERBS_DMABUF 0u /* by the kernel's own means */
+#define VERBS_PEER 1u   /* by a module of the GPU's driver: nvidia_peermem */
+#define VERBS_WAYS 2u
 
 struct verbs_transport {
 	struct verbs_options opt;
@@ -34,6 +42,8 @@ struct verbs_transport {
 	uint64_t spin_ns;
 	uint64_t registered; /* bytes */
 	uint32_t n_by_send;  /* channels that were opened so */
+	uint32_t n_ways[VERBS_WAYS]; /* likewise */
+	char unreached[256]; /* why a GPU's memory cannot be used; "": not so */
 };
 
 struct verbs_lane {
@@ -72,13 +82,19 @@ struct verbs_channel {
 	struct verbs_transport *transport;
 	uint32_t from, to, kind, n_slots;
 	uint64_t slot_bytes, stride;
-	uint64_t first; /* offset of slot 0; its header is in front of it */
+	uint64_t first; /* offset of slot 0 */
 	bool sending, open;
 	bool by_send; /* messages end in a SEND, not in an immediate */
 
-	unsigned char *memory; /* the slots' pages */
+	const struct pfw_device_ops *device_ops; /* NULL: slots of the host */
+	void *device;
+	unsigned char *memory; /* the slots' */
 	uint64_t memory_bytes;
-	struct verbs_page *page; /* behind them */
+	unsigned char *headers; /* slot 0's */
+	uint64_t header_stride;
+	void *pages; /* of the host, all that there are */
+	uint64_t pages_bytes;
+	struct verbs_page *page; /* the last of them */
 	uint64_t page_bytes;
 	struct verbs_header *inbox; /* by SEND: one for each receive */
 	struct verbs_slot *slot;
@@ -121,6 +137,18 @@ static inline unsigned char *verbs_slot_at(const struct verbs_channel *c,
 					   uint32_t slot)
 {
 	return c->memory + c->first + slot * c->stride;
+}
+
+static inline unsigned char *verbs_header_at(const struct verbs_channel *c,
+					     uint32_t slot)
+{
+	return c->headers + slot * c->header_stride;
+}
+
+static inline const struct ibv_mr *verbs_header_mr(const struct verbs_channel *c,
+						   const struct verbs_port *port)
+{
+	return c->device_ops ? port->page : port->slots;
 }
 
 #endif

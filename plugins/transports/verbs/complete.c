@@ -38,7 +38,7 @@ static void take_message(struct verbs_channel *c, uint32_t lane, uint32_t tag,
 	}
 	/* Once: what was checked is what is used. */
 	memcpy(&h, header ? (const void *)header :
-			    verbs_slot_at(c, slot) - sizeof(h), sizeof(h));
+			    verbs_header_at(c, slot), sizeof(h));
 	if (!s->arrived && !begin_message(c, s, tag, &h)) {
 		verbs_nonsense(c, "a header", h.tag);
 		return;

@@ -149,29 +149,44 @@ static int post(struct verbs_channel *c, uint32_t lane, uint32_t n, uint32_t slo
 	return 0;
 }
 
-static void part(struct verbs_channel *c, uint32_t i, uint32_t lane, uint32_t slot,
-		 int64_t offset, uint64_t bytes)
+static void write_to(struct verbs_channel *c, uint32_t i, const void *from,
+		     uint32_t lkey, uint64_t to, uint32_t rkey, uint64_t bytes)
 {
-	const struct verbs_lane *l = &c->lane[lane];
-
 	c->sge[i] = (struct ibv_sge){
-		.addr = (uintptr_t)(verbs_slot_at(c, slot) + offset),
+		.addr = (uintptr_t)from,
 		.length = (uint32_t)bytes,
-		.lkey = c->port[l->rail].slots->lkey,
+		.lkey = lkey,
 	};
 	c->wr[i] = (struct ibv_send_wr){
 		.sg_list = &c->sge[i],
 		.num_sge = 1,
 		.opcode = IBV_WR_RDMA_WRITE,
-		.wr.rdma.remote_addr =
-			c->peer.slots + slot * c->stride + (uint64_t)offset,
-		.wr.rdma.rkey = c->peer.lane[lane].rkey,
+		.wr.rdma.remote_addr = to,
+		.wr.rdma.rkey = rkey,
 	};
 }
 
-/* The last of a lane: it tells that all before it has arrived. */
-static void notice(struct verbs_channel *c, uint32_t i, uint32_t tag)
+static void part(struct verbs_channel *c, uint32_t i, uint32_t lane, uint32_t slot,
+		 uint64_t offset, uint64_t bytes)
 {
+	const struct verbs_port *port = &c->port[c->lane[lane].rail];
+
+	write_to(c, i, verbs_slot_at(c, slot) + offset, port->slots->lkey,
+		 c->peer.slots + slot * c->peer.stride + offset,
+		 c->peer.lane[lane].rkey, bytes);
+}
+
+/* The last of a lane: it tells that all before it has arrived.  The header, and
+ * @p behind bytes of the slot where both lie in one piece. */
+static void notice(struct verbs_channel *c, uint32_t i, uint32_t lane, uint32_t slot,
+		   uint64_t behind, uint32_t tag)
+{
+	const struct verbs_port *port = &c->port[c->lane[lane].rail];
+
+	write_to(c, i, verbs_header_at(c, slot), verbs_header_mr(c, port)->lkey,
+		 c->peer.headers + slot * c->peer.header_stride,
+		 c->peer.lane[lane].header_rkey,
+		 sizeof(struct verbs_header) + behind);
 	if (c->by_send) {
 		c->wr[i].opcode = IBV_WR_SEND;
 		return;
@@ -180,14 +195,20 @@ static void notice(struct verbs_channel *c, uint32_t i, uint32_t tag)
 	c->wr[i].imm_data = htonl(tag);
 }
 
+/* Its header is right in front of each slot, at both ends. */
+static bool is_in_one(const struct verbs_channel *c)
+{
+	return !c->device_ops && c->peer.header_stride == c->peer.stride &&
+	       c->peer.headers + sizeof(struct verbs_header) == c->peer.slots;
+}
+
 /* All in one write, inline if it fits. */
 static int send_small(struct verbs_channel *c, uint32_t lane, uint32_t slot,
 		      uint64_t bytes, uint32_t tag)
 {
 	uint64_t all = sizeof(struct verbs_header) + bytes;
 
-	part(c, 0, lane, slot, -(int64_t)sizeof(struct verbs_header), all);
-	notice(c, 0, tag);
+	notice(c, 0, lane, slot, bytes, tag);
 	if (all > c->lane[lane].max_inline)
 		return post(c, lane, 1, slot, true);
 	c->wr[0].send_flags = IBV_SEND_INLINE;
@@ -201,11 +222,9 @@ static int send_part(struct verbs_channel *c, uint32_t lane, uint32_t slot,
 	uint32_t n = 0;
 
 	for (uint64_t at = from; at < to; at += c->cut)
-		part(c, n++, lane, slot, (int64_t)at,
+		part(c, n++, lane, slot, at,
 		     to - at < c->cut ? to - at : c->cut);
-	part(c, n, lane, slot, -(int64_t)sizeof(struct verbs_header),
-	     sizeof(struct verbs_header));
-	notice(c, n++, tag);
+	notice(c, n++, lane, slot, 0, tag);
 	return post(c, lane, n, slot, true);
 }
 
@@ -224,7 +243,7 @@ static int send_over(struct verbs_channel *c, uint32_t slot,
 			 PIECE_UNIT;
 	int code = 0;
 
-	if (!c->by_send && h->bytes + sizeof(*h) <= SMALL_BYTES)
+	if (!c->by_send && is_in_one(c) && h->bytes + sizeof(*h) <= SMALL_BYTES)
 		return send_small(c, first, slot, h->bytes, h->tag);
 	for (uint32_t i = 0; !code && i < h->lanes; i++) {
 		uint64_t from = i * piece < h->bytes ? i * piece : h->bytes;
@@ -259,7 +278,7 @@ int verbs_flow_send(struct verbs_channel *c, uint32_t slot, uint64_t bytes,
 	h.tag = verbs_tag(slot, s->generation);
 	h.lanes = spread(c, bytes);
 	h.id = *id;
-	memcpy(verbs_slot_at(c, slot) - sizeof(h), &h, sizeof(h));
+	memcpy(verbs_header_at(c, slot), &h, sizeof(h));
 	s->held = false;
 	s->sent = true;
 	s->generation++;
@@ -287,6 +306,11 @@ int verbs_flow_recv(struct verbs_channel *c, uint32_t *slot, uint64_t *bytes,
 	if (!*place) {
 		rc = is_over(c, err);
 		return rc ? rc : -EAGAIN;
+	}
+	if (c->device_ops && c->device_ops->arrived) {
+		rc = c->device_ops->arrived(c->device, err);
+		if (rc)
+			return rc;
 	}
 	s = &c->slot[*place - 1];
 	*slot = *place - 1;

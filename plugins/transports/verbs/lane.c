@@ -208,6 +208,8 @@ void verbs_lanes_describe(const struct verbs_channel *c, struct verbs_hello *out
 		h->qpn = l->qp->qp_num;
 		h->psn = l->psn;
 		h->rkey = c->sending ? 0 : c->port[l->rail].slots->rkey;
+		h->header_rkey = c->sending ? 0 :
+			verbs_header_mr(c, &c->port[l->rail])->rkey;
 		h->page_rkey = c->port[l->rail].page->rkey;
 		h->mtu = rail->attr.active_mtu;
 		h->lid = rail->attr.lid;

@@ -16,4 +16,7 @@ void verbs_memory_free(struct verbs_channel *c);
 int verbs_memory_register(struct verbs_channel *c, struct pfw_error *err);
 void verbs_memory_deregister(struct verbs_channel *c);
 
+/** What the slots may be used for: IBV_ACCESS_*. */
+unsigned verbs_memory_access(const struct verbs_channel *c);
+
 #endif

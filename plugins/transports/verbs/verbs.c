@@ -9,9 +9,11 @@
 #include "flow.h"
 #include "lane.h"
 #include "memory.h"
+#include "reach.h"
 #include "wait.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,7 @@ static void verbs_props(const struct pfw_values *opt,
 	const struct pfw_transport_props props = {
 		.order = PFW_ORDER_CHANNEL,
 		.receive = PFW_RECEIVE_EARLY,
-		.memory = PFW_MEM_HOST,
+		.memory = PFW_MEM_HOST | PFW_MEM_CUDA,
 		.max_slots = VERBS_MAX_SLOTS,
 		.max_bytes = MAX_BYTES,
 		.latency = 2000,
@@ -111,14 +113,24 @@ static void verbs_close_channel(void *channel)
 	free(c);
 }
 
+/* Whose memory the slots are; NULL: the host's. */
+static const struct pfw_device_ops *device_of(const struct pfw_channel_info *info)
+{
+	if (info->memory == PFW_MEM_HOST ||
+	    info->size <= offsetof(struct pfw_channel_info, device))
+		return NULL;
+	return info->device_ops;
+}
+
 static int check_info(const struct pfw_channel_info *info, struct pfw_error *err)
 {
 	if (info->from == info->to)
 		return pfw_error_set(err, EINVAL, "a channel from rank %u to itself: "
 				     "verbs joins two different ranks", info->from);
-	if (info->memory != PFW_MEM_HOST)
-		return pfw_error_set(err, ENOTSUP, "verbs has host memory only, this "
-				     "channel asks for kind %u", info->memory);
+	if (info->memory != PFW_MEM_HOST && !device_of(info))
+		return pfw_error_set(err, ENOTSUP, "verbs has host memory, or that of "
+				     "a device that is given; this channel asks for "
+				     "kind %u and gives none", info->memory);
 	if (info->n_slots < 1 || info->n_slots > VERBS_MAX_SLOTS ||
 	    info->slot_bytes > MAX_BYTES / info->n_slots)
 		return pfw_error_set(err, EINVAL, "%u slots of %llu bytes: verbs has 1 "
@@ -146,6 +158,8 @@ static int new_channel(struct verbs_transport *t,
 	c->n_slots = info->n_slots;
 	c->slot_bytes = info->slot_bytes;
 	c->sending = info->sending != 0;
+	c->device_ops = device_of(info);
+	c->device = c->device_ops ? info->device : NULL;
 	c->call.socket = -1;
 	c->n_lanes = verbs_lane_count(t, peer);
 	c->cut = verbs_lane_cut(t, peer);
@@ -173,6 +187,9 @@ static void introduce(const struct verbs_channel *c, struct verbs_hello *h)
 		.job = c->transport->listener.job,
 		.slot_bytes = c->slot_bytes,
 		.slots = (uintptr_t)verbs_slot_at(c, 0),
+		.stride = c->stride,
+		.headers = (uintptr_t)c->headers,
+		.header_stride = c->header_stride,
 		.page = (uintptr_t)c->page,
 		.from = c->from,
 		.to = c->to,
@@ -342,7 +359,7 @@ static void verbs_stats(void *channel, struct pfw_channel_stats *out)
 	give(out, out->size, &stats, sizeof(stats));
 }
 
-/* "rxe0 port 1, ... and 1 more; WRITE_WITH_IMM; host memory". */
+/* "rxe0 port 1, ... and 1 more; WRITE_WITH_IMM; GPU memory by dmabuf". */
 static void verbs_describe(void *transport, char *out, size_t len)
 {
 	const struct verbs_transport *t = transport;
@@ -352,8 +369,10 @@ static void verbs_describe(void *transport, char *out, size_t len)
 		at += (size_t)snprintf(out + at, len - at, " and %u more",
 				       t->rails.n - 1);
 	if (at < len)
-		snprintf(out + at, len - at, "; %s; host memory", t->n_by_send ?
-			 "WRITE, then SEND" : "WRITE_WITH_IMM");
+		at += (size_t)snprintf(out + at, len - at, "; %s; ", t->n_by_send ?
+				       "WRITE, then SEND" : "WRITE_WITH_IMM");
+	if (at < len)
+		verbs_reach_describe(t, out + at, len - at);
 }
 
 static const struct pfw_transport_ops ops = {

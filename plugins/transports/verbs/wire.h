@@ -13,7 +13,7 @@
 #include "device.h"
 
 #define VERBS_MAGIC 0x736272652d776970u /* also tells the endianness */
-#define VERBS_VERSION 4u
+#define VERBS_VERSION 5u
 #define VERBS_LANES 16u
 #define VERBS_HOST_BYTES 48u
 #define VERBS_IP_BYTES 48u
@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct verbs_address) <=
 struct verbs_lane_hello {
 	uint32_t qpn, psn;
 	uint32_t rkey;     /* of the receiver's slots */
+	uint32_t header_rkey;
 	uint32_t page_rkey;
 	uint32_t mtu;      /* enum ibv_mtu */
 	uint16_t lid;
@@ -62,6 +63,9 @@ struct verbs_hello {
 	uint64_t job;
 	uint64_t slot_bytes;
 	uint64_t slots; /* address of slot 0 at the receiver */
+	uint64_t stride; /* from one to the next */
+	uint64_t headers; /* address of slot 0's */
+	uint64_t header_stride;
 	uint64_t page;  /* address of this end's struct verbs_page */
 	uint32_t from, to, kind, n_slots;
 	uint32_t n_lanes;
@@ -73,8 +77,9 @@ struct verbs_hello {
 };
 
 /*
- * Goes with each message: lies in front of its slot, or comes as a SEND.  The
- * first member is what an immediate carries.
+ * Goes with each message: lies in front of its slot, or behind the page where the
+ * slot is a device's memory, or comes as a SEND.  The first member is what an
+ * immediate carries.
  */
 struct verbs_header {
 	uint32_t tag;
