@@ -2,10 +2,11 @@
  * GEMM on tiles.
  *
  * A thread packs a chunk of its rows of A to stay in its second-level cache; the
- * columns of B pass by it once, block by block.  Weights come packed (once per
- * optimizer step); what is not a weight is packed here, once for all threads.
- * (Going over k in passes that keep a part of B in the first-level cache was
- * tried, and changed nothing.)
+ * columns of B pass by it once, block by block, and of such a block a part of k
+ * stays in the first-level cache for several blocks of A's rows: tiles of both
+ * operands from the second level are more than it can give.  Weights come packed
+ * (once per optimizer step); what is not a weight is packed here, once for all
+ * threads.
  *
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
@@ -17,6 +18,8 @@
 #define B_CHUNK ((size_t)1024 * 1024)
 #define M_CHUNK 512                    /* most rows of C at a time */
 #define TOGETHER 32                    /* most blocks of C of a strip */
+#define HIGH 8                         /* blocks of rows that meet a ... */
+#define PASS 8                         /* ... part of B, in steps of k */
 
 /* Of all threads. */
 struct shared {
@@ -80,21 +83,52 @@ static struct amx_source source_b(const struct part *p, size_t col, size_t n)
 	};
 }
 
+/* C lies in a page for each row: on its way while its sums are made. */
+static void ask_for_c(const struct pfw_gemm *g, const struct amx_place *at)
+{
+	const size_t bytes = pfw_dtype_bytes(g->c_dtype);
+	const char *c = (const char *)g->c + (at->row * g->n + at->col) * bytes;
+
+	for (size_t i = 0; i < at->rows; i++, c += g->n * bytes) {
+		__builtin_prefetch(c, 0, 2);
+		__builtin_prefetch(c + at->cols * bytes - 1, 0, 2);
+	}
+}
+
+/* @p m packed rows, HIGH blocks of them at most, by one block of B. */
+static void tower(const struct part *p, struct amx_place at, size_t m,
+		  const bf16 *a, const bf16 *b, struct own *own)
+{
+	const size_t kt = blocks(p->k), row = at.row;
+
+	for (size_t k = 0; k < kt; k += PASS)
+		for (size_t i = 0; i < m; i += BLOCK) {
+			float *sums = own->sums[i / BLOCK];
+
+			at.row = row + i;
+			at.rows = least(BLOCK, m - i);
+			if (!k)
+				ask_for_c(p->g, &at);
+			tiles_multiply(a + (i / BLOCK * kt + k) * STEP,
+				       b + k * STEP, least(PASS, kt - k), sums,
+				       !k);
+			if (k + PASS >= kt)
+				amx_finish(p->g, &at, p->steps, sums);
+		}
+}
+
 /* @p m packed rows from @p row on by block @p j of the columns. */
 static void column(const struct part *p, size_t row, size_t m, size_t j,
 		   struct own *own)
 {
-	const size_t kt = blocks(p->k);
-	const bf16 *b = p->b + j * p->stride;
 	struct amx_place at = { .col = p->col + j * BLOCK };
 
 	at.cols = least(BLOCK, p->g->n - at.col);
-	for (size_t i = 0; i < m; i += BLOCK) {
+	for (size_t i = 0; i < m; i += HIGH * BLOCK) {
 		at.row = row + i;
-		at.rows = least(BLOCK, m - i);
-		tiles_multiply(own->a + i / BLOCK * kt * STEP, b, kt,
-			       own->sums[0], 1);
-		amx_finish(p->g, &at, p->steps, own->sums[0]);
+		tower(p, at, least(HIGH * BLOCK, m - i),
+		      own->a + i * blocks(p->k) * BLOCK, p->b + j * p->stride,
+		      own);
 	}
 }
 
@@ -273,7 +307,8 @@ void amx_gemm(void *queue, const struct pfw_gemm *g)
 	struct part p = { .queue = queue, .g = g };
 
 	_Static_assert(sizeof(struct shared) <= CPU_SCRATCH * sizeof(float) &&
-		       sizeof(struct own) <= CPU_SCRATCH * sizeof(float),
+		       sizeof(struct own) <= CPU_SCRATCH * sizeof(float) &&
+		       HIGH <= TOGETHER,
 		       "scratch");
 	run(&p);
 }
