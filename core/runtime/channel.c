@@ -168,12 +168,12 @@ static struct pfw_message_id identity(const struct pfw_rank *rank,
 	};
 }
 
-int pfw_end_post(struct pfw_end *end, uint32_t slot, uint64_t bytes,
-		 struct pfw_error *err)
+int pfw_end_post(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		 uint64_t bytes, struct pfw_error *err)
 {
 	if (!end->ops->post)
 		return 0;
-	return end->ops->post(end->channel, slot, bytes, err);
+	return pfw_rank_post(rank, end, slot, bytes, err);
 }
 
 int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
@@ -222,7 +222,7 @@ int pfw_end_receive_next(struct pfw_rank *rank, struct pfw_end *end,
 	uint32_t next = (uint32_t)(end->received % end->edge->n_slots);
 	struct pfw_message_id got, want;
 	uint64_t came;
-	int rc = pfw_end_post(end, next, bytes, err);
+	int rc = pfw_end_post(rank, end, next, bytes, err);
 
 	if (!rc)
 		rc = next_message(rank, end, what, slot, &came, &got, err);
@@ -302,7 +302,7 @@ int pfw_end_send(struct pfw_rank *rank, struct pfw_end *end, uint32_t program,
 		.id = identity(rank, end, end->sent, program, stage, microbatch),
 		.bytes = bytes,
 		.slot = slot,
-		.sends = 1,
+		.does = PFW_LATER_SEND,
 	};
 	int rc = 0;
 

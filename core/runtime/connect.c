@@ -95,9 +95,6 @@ static uint32_t memory_of_slots(const struct pfw_rank *rank,
 
 	if (edge->kind == PFW_CHANNEL_SCALAR || !(stack->memory & device))
 		return PFW_MEM_HOST;
-	/* Receives are posted while the device still reads what was there. */
-	if (stack->layers[0].ops->post)
-		return PFW_MEM_HOST;
 	return device;
 }
 

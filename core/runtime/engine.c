@@ -334,7 +334,8 @@ static int post(const struct work *w, const struct pfw_rank_program *list,
 		const struct pfw_channel *c =
 			&w->jp->program->channels[p->channel];
 
-		rc = pfw_end_post(&w->rank->ends[w->jp->edge[p->channel]],
+		rc = pfw_end_post(w->rank,
+				  &w->rank->ends[w->jp->edge[p->channel]],
 				  c->messages[p->message].slot,
 				  message_bytes(w, c, p->message), err);
 	}

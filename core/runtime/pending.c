@@ -26,7 +26,19 @@ static uint32_t count_slots(const struct pfw_rank *rank)
 	return n;
 }
 
-/* A slot waits for one thing at a time, so there is room for all. */
+/* Those whose receives are posted. */
+static uint32_t count_posts(const struct pfw_rank *rank)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < rank->job->n_edges; i++)
+		if (rank->ends[i].ops && rank->ends[i].ops->post &&
+		    rank->ends[i].edge->to == rank->rank)
+			n += rank->ends[i].edge->n_slots;
+	return n;
+}
+
+/* A slot is handed over, or given back and posted: there is room for all. */
 int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_device_ops *ops = rank->device_ops;
@@ -36,6 +48,7 @@ int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
 
 	if (!n || !ops->record)
 		return 0;
+	n += count_posts(rank);
 	p->items = calloc(n, sizeof(*p->items));
 	if (!p->items)
 		return pfw_error_set(err, ENOMEM, "out of memory");
@@ -105,26 +118,34 @@ static int perform(const struct pfw_deferred *what, struct pfw_error *err)
 {
 	const struct pfw_end *end = what->end;
 
-	if (!what->sends)
+	switch (what->does) {
+	case PFW_LATER_SEND:
+		return end->ops->send(end->channel, what->slot, what->bytes,
+				      &what->id, err);
+	case PFW_LATER_POST:
+		return end->ops->post(end->channel, what->slot, what->bytes,
+				      err);
+	default:
 		return end->ops->release(end->channel, what->slot, err);
-	return end->ops->send(end->channel, what->slot, what->bytes, &what->id,
-			      err);
+	}
 }
 
+/* @queue is where the device has to come to, NULL: nowhere. */
 static int defer(struct pfw_rank *rank, void *queue,
 		 const struct pfw_deferred *what, struct pfw_error *err)
 {
 	struct pfw_pending *p = &rank->pending;
 	struct pfw_deferred *item;
 	void *event;
-	int rc;
+	int rc = 0;
 
 	/* Of a device without events all calls are done when they return. */
 	if (!p->capacity)
 		return perform(what, err);
 	item = &p->items[(p->head + p->n) % p->capacity];
 	event = item->event;
-	rc = rank->device_ops->record(queue, event, err);
+	if (queue)
+		rc = rank->device_ops->record(queue, event, err);
 	if (rc)
 		return rc;
 	*item = *what;
@@ -145,6 +166,17 @@ int pfw_rank_release_later(struct pfw_rank *rank,
 			   struct pfw_error *err)
 {
 	return defer(rank, rank->queue, what, err);
+}
+
+int pfw_rank_post(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		  uint64_t bytes, struct pfw_error *err)
+{
+	const struct pfw_deferred what = { .end = end, .slot = slot,
+					   .bytes = bytes,
+					   .does = PFW_LATER_POST };
+
+	return rank->pending.n ? defer(rank, NULL, &what, err) :
+				 perform(&what, err);
 }
 
 int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
@@ -168,7 +200,8 @@ int pfw_rank_settle(struct pfw_rank *rank, struct pfw_error *err)
 
 	while (p->n) {
 		const struct pfw_deferred *item = &p->items[p->head];
-		int rc = rank->device_ops->query(item->event, err);
+		int rc = item->does == PFW_LATER_POST ? 1 :
+				 rank->device_ops->query(item->event, err);
 
 		if (rc > 0)
 			rc = perform(item, err);

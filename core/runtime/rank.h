@@ -76,6 +76,10 @@ struct pfw_rank_chunk {
 	uint32_t n_saved;
 };
 
+#define PFW_LATER_RELEASE 0u
+#define PFW_LATER_SEND 1u
+#define PFW_LATER_POST 2u /**< as soon as all before it is done */
+
 /** What is done once the device has come so far. */
 struct pfw_deferred {
 	struct pfw_end *end;
@@ -83,7 +87,7 @@ struct pfw_deferred {
 	struct pfw_message_id id; /**< of what is sent */
 	uint64_t bytes;
 	uint32_t slot;
-	uint32_t sends; /**< 1: hands the slot over; 0: gives it back */
+	uint32_t does;  /**< PFW_LATER_* */
 };
 
 /** Of a device that has memory and events of its own; a ring. */
@@ -217,8 +221,8 @@ struct pfw_awaited {
 };
 /** The edge's next message will land in this slot; nothing to do where messages
  *  arrive by themselves. */
-int pfw_end_post(struct pfw_end *end, uint32_t slot, uint64_t bytes,
-		 struct pfw_error *err);
+int pfw_end_post(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		 uint64_t bytes, struct pfw_error *err);
 /** Until the edge has delivered message @p index of this run, checking each. */
 int pfw_end_receive(struct pfw_rank *rank, struct pfw_end *end,
 		    uint32_t program, const struct pfw_channel *channel,
@@ -262,6 +266,10 @@ int pfw_rank_send_later(struct pfw_rank *rank, const struct pfw_deferred *what,
 int pfw_rank_release_later(struct pfw_rank *rank,
 			   const struct pfw_deferred *what,
 			   struct pfw_error *err);
+/** Posts a receive, behind all that is deferred: its slot may be given back
+ *  there, and posts keep their order. */
+int pfw_rank_post(struct pfw_rank *rank, struct pfw_end *end, uint32_t slot,
+		  uint64_t bytes, struct pfw_error *err);
 int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
 			 uint32_t slot);
 /** Does what the device is ready for; never waits. */

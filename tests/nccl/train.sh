@@ -25,6 +25,13 @@ FAKE_CUDA_DELAY=300
 export FAKE_CUDA_DELAY
 same late --set pipeline.schedule=zb-h1
 same loops --set pipeline.schedule=interleaved --set pipeline.chunks=3
+# Slots are where the GPU computes: nothing goes by way of the host.
+gpu=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
+if [ -e "$gpu" ]; then
+	same gpu --set device="$gpu" --set pipeline.schedule=zb-h1
+	same gpu-loops --set device="$gpu" --set pipeline.schedule=interleaved \
+		--set pipeline.chunks=3
+fi
 unset FAKE_CUDA_DELAY
 
 FAKE_NCCL_FAIL=async:40:2
