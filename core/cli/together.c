@@ -6,26 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-static int parse_ranks(const char *text, uint32_t ranks, uint32_t *first,
-		       uint32_t *n, struct pfw_error *err)
-{
-	unsigned long from, to;
-	char *end;
-
-	from = to = strtoul(text, &end, 10);
-	if (end != text && *end == '-' && end[1] >= '0' && end[1] <= '9')
-		to = strtoul(end + 1, &end, 10);
-	if (end == text || *end || *text < '0' || *text > '9' || to < from ||
-	    to >= ranks)
-		return pfw_error_set(err, EINVAL,
-				     "--ranks %s: must be A or A-B, of ranks 0 "
-				     "to %u (pipeline.ranks)",
-				     text, ranks - 1);
-	*first = (uint32_t)from;
-	*n = (uint32_t)(to - from + 1);
-	return 0;
-}
+#include "base/ranks.h"
 
 int pfw_together_check(struct pfw_together *t, uint32_t ranks,
 		       struct pfw_error *err)
@@ -40,11 +21,14 @@ int pfw_together_check(struct pfw_together *t, uint32_t ranks,
 				     "tcp://HOST:PORT and --ranks A-B, on each "
 				     "of them");
 	rc = pfw_endpoint_parse(t->boot, &t->at, err);
-	if (!rc)
-		rc = parse_ranks(t->ranks, ranks, &t->first, &t->n, err);
-	if (!rc)
-		rc = pfw_secret_load(t->secret, &t->key, err);
-	return rc;
+	if (rc)
+		return rc;
+	if (pfw_ranks_parse(t->ranks, ranks, &t->first, &t->n))
+		return pfw_error_set(err, EINVAL,
+				     "--ranks %s: must be A or A-B, of ranks 0 "
+				     "to %u (pipeline.ranks)", t->ranks,
+				     ranks - 1);
+	return pfw_secret_load(t->secret, &t->key, err);
 }
 
 int pfw_together_leads(const struct pfw_together *t)

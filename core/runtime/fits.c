@@ -11,6 +11,15 @@ static int is_here(const struct pfw_job *job, uint32_t rank)
 				rank - job->first_here < job->n_here);
 }
 
+static int computes_in_host(const struct pfw_job *job, uint32_t rank)
+{
+	uint32_t index = pfw_config_device_of(job->cfg, rank);
+	const struct pfw_choice *device = pfw_config_device(job->cfg, index);
+	uint32_t memory = device->plugin->ops.device.memory;
+
+	return !memory || memory == PFW_MEM_HOST;
+}
+
 uint64_t pfw_job_slot_bytes(const struct pfw_job *job)
 {
 	uint64_t total = 0;
@@ -91,19 +100,17 @@ static unsigned long long mib(uint64_t bytes)
 int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 		 struct pfw_error *err)
 {
-	const struct pfw_device_ops *ops = &job->cfg->device.plugin->ops.device;
 	struct pfw_rank_memory sum = { 0 }, m;
 	struct pfw_footprint footprint;
 	int rc = pfw_job_slots_fit(job, available, err);
 
-	if (rc || (ops->memory && ops->memory != PFW_MEM_HOST))
-		return rc;
-	rc = pfw_footprint_open(job, job->cfg->threads ? job->cfg->threads : 1,
-				&footprint, err);
+	if (!rc)
+		rc = pfw_footprint_open(job, job->cfg->threads ?
+					job->cfg->threads : 1, &footprint, err);
 	if (rc)
 		return rc;
 	for (uint32_t r = 0; r < job->cfg->pipeline.ranks; r++) {
-		if (!is_here(job, r))
+		if (!is_here(job, r) || !computes_in_host(job, r))
 			continue;
 		pfw_footprint_memory(&footprint, job, r, &m);
 		add(&sum, &m);

@@ -25,7 +25,8 @@ static uint64_t anonymous_bytes(void)
 }
 
 static void ask_forms(const struct pfw_job *job,
-		      const struct pfw_device *device, struct pfw_footprint *f)
+		      const struct pfw_device *device,
+		      struct pfw_device_footprint *f)
 {
 	for (uint32_t i = 0; i < job->model->n_uses; i++)
 		for (uint32_t form = 0; form < PFW_FORMS; form++) {
@@ -37,10 +38,10 @@ static void ask_forms(const struct pfw_job *job,
 		}
 }
 
-static void ask_device(const struct pfw_job *job, uint32_t threads,
-		       struct pfw_footprint *f)
+static int ask_device(const struct pfw_job *job, uint32_t index,
+		      uint32_t threads, struct pfw_device_footprint *f)
 {
-	const struct pfw_choice *choice = &job->cfg->device;
+	const struct pfw_choice *choice = pfw_config_device(job->cfg, index);
 	const struct pfw_device_ops *ops = &choice->plugin->ops.device;
 	const struct pfw_device_info info = {
 		.size = sizeof(info), .dtype = job->cfg->dtype,
@@ -50,13 +51,18 @@ static void ask_device(const struct pfw_job *job, uint32_t threads,
 	struct pfw_error ignored;
 	void *object;
 
-	if (ops->open(choice->values, &info, &object, &device.props, &ignored))
-		return;
-	f->device = device.props.queue_bytes;
+	f->forms = calloc(job->model->n_uses + 1, sizeof(*f->forms));
+	if (!f->forms)
+		return -ENOMEM;
+	if ((ops->memory && ops->memory != PFW_MEM_HOST) ||
+	    ops->open(choice->values, &info, &object, &device.props, &ignored))
+		return 0;
+	f->own = device.props.queue_bytes;
 	device.kernels = ops->kernels(object);
 	if (device.props.memory == PFW_MEM_HOST)
 		ask_forms(job, &device, f);
 	ops->close(object);
+	return 0;
 }
 
 int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
@@ -64,18 +70,21 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 {
 	struct pfw_footprint f = { .process = anonymous_bytes() };
 
-	f.forms = calloc(job->model->n_uses + 1, sizeof(*f.forms));
-	if (!f.forms)
-		return pfw_error_set(err, ENOMEM, "out of memory");
-	ask_device(job, threads, &f);
+	for (uint32_t i = 0; i <= job->cfg->n_exceptions; i++)
+		if (ask_device(job, i, threads, &f.device[i])) {
+			pfw_footprint_close(&f);
+			return pfw_error_set(err, ENOMEM, "out of memory");
+		}
 	*out = f;
 	return 0;
 }
 
 void pfw_footprint_close(struct pfw_footprint *f)
 {
-	free(f->forms);
-	f->forms = NULL;
+	for (uint32_t i = 0; i <= PFW_MAX_EXCEPTIONS; i++) {
+		free(f->device[i].forms);
+		f->device[i].forms = NULL;
+	}
 }
 
 /* Two steps' tokens and targets, of training and of evaluation. */
@@ -102,13 +111,16 @@ void pfw_footprint_memory(const struct pfw_footprint *f,
 {
 	const struct pfw_program *program = pfw_job_placement(job);
 	const struct pfw_model *model = job->model;
+	const struct pfw_device_footprint *device =
+		&f->device[pfw_config_device_of(job->cfg, rank)];
 	struct pfw_rank_memory m;
 
 	pfw_job_memory(job, rank, &m);
 	for (uint32_t u = 0; u < model->n_uses; u++)
 		if (program->rank_of[model->uses[u].stage] == rank)
-			m.weights = pfw_size_add(m.weights, f->forms[u]);
-	m.work = pfw_size_add(m.work, f->device);
+			m.weights = pfw_size_add(m.weights,
+						 device->forms[u]);
+	m.work = pfw_size_add(m.work, device->own);
 	m.work = pfw_size_add(m.work, loader_bytes(job, rank));
 	if (rank % job->cfg->pipeline.ranks_per_process == 0)
 		m.work = pfw_size_add(m.work, f->process);

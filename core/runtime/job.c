@@ -43,10 +43,9 @@ static int open_model(struct pfw_job *job, int generate, struct pfw_error *err)
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 /* The kernels of a device cannot refuse. */
-static int check_limits(const struct pfw_job *job, struct pfw_error *err)
+static int check_limits(const struct pfw_job *job,
+			const struct pfw_loaded *device, struct pfw_error *err)
 {
-	const struct pfw_config *cfg = job->cfg;
-	const struct pfw_loaded *device = cfg->device.plugin;
 	const struct pfw_device_limits *theirs = device->ops.device.limits;
 	const struct pfw_model *model = job->model;
 	struct pfw_device_limits limits = { 0 };
@@ -55,7 +54,7 @@ static int check_limits(const struct pfw_job *job, struct pfw_error *err)
 		return 0;
 	memcpy(&limits, theirs, LEAST(theirs->size, sizeof(limits)));
 	limits.size = sizeof(limits);
-	if (cfg->stochastic && limits.nearest)
+	if (job->cfg->stochastic && limits.nearest)
 		return pfw_error_set(err, EINVAL,
 				     "device.rounding = \"stochastic\": device "
 				     "\"%s\" rounds weights to nearest alone; "
@@ -63,6 +62,16 @@ static int check_limits(const struct pfw_job *job, struct pfw_error *err)
 	return model->ops->check ? model->ops->check(model->object,
 						     &model->shape, &limits,
 						     err) : 0;
+}
+
+static int check_devices(const struct pfw_job *job, struct pfw_error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i <= job->cfg->n_exceptions && !rc; i++)
+		rc = check_limits(job, pfw_config_device(job->cfg, i)->plugin,
+				  err);
+	return rc;
 }
 
 static int compile(struct pfw_job *job, uint32_t which,
@@ -160,7 +169,7 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 	if (!rc) {
 		rc = open_model(job, how->generate, err);
 		if (!rc)
-			rc = check_limits(job, err);
+			rc = check_devices(job, err);
 		if (rc)
 			pfw_config_blame(job->cfg, "model", err);
 	}

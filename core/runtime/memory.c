@@ -51,7 +51,7 @@ static int check_device(const struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_config *cfg = rank->job->cfg;
 	const struct pfw_kernels *k = rank->device.kernels;
-	const char *name = cfg->device.plugin->info.name;
+	const char *name = pfw_rank_device(rank)->plugin->info.name;
 	const uint32_t act = rank->device.props.act_dtype;
 
 	if (act != cfg->dtype)
@@ -72,7 +72,7 @@ static int check_device(const struct pfw_rank *rank, struct pfw_error *err)
 
 static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 {
-	const struct pfw_choice *choice = &rank->job->cfg->device;
+	const struct pfw_choice *choice = pfw_rank_device(rank);
 	struct pfw_device_info info = {
 		.size = sizeof(info),
 		.rank = rank->rank,

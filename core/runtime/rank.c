@@ -21,19 +21,26 @@ static int open_books(struct pfw_rank *rank, struct pfw_error *err)
 /* The header's line that only a rank can write: equal words, equal bits. */
 static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 {
+	const struct pfw_config *cfg = rank->job->cfg;
+	uint32_t index = pfw_config_device_of(cfg, rank->rank);
 	struct pfw_event event = { .type = PFW_EVENT_NOTE };
-	char threads[32] = "";
+	char threads[32] = "", ranks[48] = "";
 
-	if (rank->rank)
-		return 0;
+	for (uint32_t r = 0; r < rank->rank; r++)
+		if (pfw_config_device_of(cfg, r) == index)
+			return 0;
+	if (index)
+		snprintf(ranks, sizeof(ranks), ", from rank %u to rank %u",
+			 cfg->exceptions[index - 1].first,
+			 cfg->exceptions[index - 1].last);
 	if (rank->boot->threads > 1)
 		snprintf(threads, sizeof(threads), ", %u threads a rank",
 			 rank->boot->threads);
-	snprintf(event.text, sizeof(event.text), "  device     %s %s%s (%s)%s",
-		 rank->job->cfg->device.plugin->info.name,
-		 pfw_dtype_name(rank->job->cfg->dtype),
-		 rank->job->cfg->stochastic ? ", stochastic rounding" : "",
-		 rank->device.props.path, threads);
+	snprintf(event.text, sizeof(event.text), "  device     %s %s%s (%s)%s%s",
+		 pfw_rank_device(rank)->plugin->info.name,
+		 pfw_dtype_name(cfg->dtype),
+		 cfg->stochastic ? ", stochastic rounding" : "",
+		 rank->device.props.path, threads, ranks);
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 

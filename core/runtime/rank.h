@@ -180,6 +180,14 @@ struct pfw_rank {
 /** rank_main of struct pfw_launch; @p context is the struct pfw_job. */
 int pfw_rank_main(void *context, struct pfw_boot *boot);
 
+/** What the config chose for it. */
+static inline const struct pfw_choice *pfw_rank_device(const struct pfw_rank *r)
+{
+	const struct pfw_config *cfg = r->job->cfg;
+
+	return pfw_config_device(cfg, pfw_config_device_of(cfg, r->rank));
+}
+
 /* memory.c: device, weights, buffers */
 int pfw_rank_open_memory(struct pfw_rank *rank, struct pfw_error *err);
 void pfw_rank_close_memory(struct pfw_rank *rank);

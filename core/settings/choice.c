@@ -14,9 +14,8 @@ void pfw_choice_clear(struct pfw_choice *choice)
 	memset(choice, 0, sizeof(*choice));
 }
 
-/* A string as it is written, or as a --set has it, quoted or not. */
-static const char *string_of(const config_setting_t *setting,
-			     char buf[PFW_LITERAL_STRING_MAX])
+const char *pfw_setting_string(const config_setting_t *setting,
+			       char buf[PFW_LITERAL_STRING_MAX])
 {
 	const char *given = pfw_setting_text(setting);
 	struct pfw_literal l;
@@ -48,7 +47,7 @@ static int read_word(struct pfw_reader *r, const char *what, const char *key,
 				       "the name of a plugin, or a group with "
 				       "%s = \"NAME\"", what, key);
 	if (*at)
-		text = string_of(*at, string);
+		text = pfw_setting_string(*at, string);
 	if (strchr(text, '/'))
 		return pfw_tree_resolve(r->tree, *at, text, word, r->err);
 	*word = strdup(text);
@@ -125,7 +124,7 @@ static int read_schedule_file(struct pfw_reader *r,
 	const config_setting_t *s;
 
 	if (config_setting_type(file) != CONFIG_TYPE_STRING ||
-	    !*string_of(file, string))
+	    !*pfw_setting_string(file, string))
 		return pfw_tree_refuse(r->tree, file, r->err, EINVAL,
 				       "pipeline.schedule.file must be the path "
 				       "of a schedule as comma-separated values");
@@ -138,8 +137,8 @@ static int read_schedule_file(struct pfw_reader *r,
 					       "of them out",
 					       config_setting_name(s));
 	}
-	return pfw_tree_resolve(r->tree, file, string_of(file, string), out,
-				r->err);
+	return pfw_tree_resolve(r->tree, file, pfw_setting_string(file, string),
+				out, r->err);
 }
 
 int pfw_read_schedule(struct pfw_reader *r, const config_setting_t *setting,

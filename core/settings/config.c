@@ -61,7 +61,7 @@ static int shares(uint32_t group)
 	       group == PFW_GROUP_DEVICE;
 }
 
-/* Keys that choose a plugin are read with the plugin. */
+/* Keys that choose plugins are read with the plugins. */
 static int is_choice(uint32_t group, const char *name)
 {
 	switch (group) {
@@ -73,7 +73,7 @@ static int is_choice(uint32_t group, const char *name)
 		return !strcmp(name, "name") || !strcmp(name, "local") ||
 		       !strcmp(name, "remote");
 	case PFW_GROUP_DEVICE:
-		return !strcmp(name, "name");
+		return !strcmp(name, "name") || !strcmp(name, "except");
 	}
 	return 0;
 }
@@ -211,10 +211,9 @@ static int read_plugins(struct pfw_reader *r, struct pfw_config *cfg)
 					&cfg->transport, &cfg->remote);
 	s = group_setting(r, PFW_GROUP_DEVICE);
 	if (!rc)
-		rc = pfw_read_choice(r, PFW_KIND_DEVICE, "device", "name", s,
-				     def_of(PFW_GROUP_DEVICE, "name"),
-				     &of_device, &cfg->device);
-	return rc ? rc : pfw_read_missing(r, "device", s, cfg->device.values);
+		rc = pfw_read_devices(r, s, def_of(PFW_GROUP_DEVICE, "name"),
+				      &of_device, cfg);
+	return rc;
 }
 
 static char *text_of(const struct pfw_values *v, const char *name)
@@ -409,6 +408,8 @@ void pfw_config_free(struct pfw_config *cfg)
 	clear_transport(&cfg->transport);
 	clear_transport(&cfg->remote);
 	pfw_choice_clear(&cfg->device);
+	for (uint32_t i = 0; i < cfg->n_exceptions; i++)
+		pfw_choice_clear(&cfg->exceptions[i].device);
 	for (uint32_t i = 0; i < PFW_N_GROUPS; i++)
 		pfw_values_free(cfg->groups[i]);
 	pfw_tree_close(cfg->tree);

@@ -46,6 +46,14 @@ struct pfw_set {
 	const char *text;   /**< "path=value" */
 };
 
+#define PFW_MAX_EXCEPTIONS 64u
+
+/** Ranks that have another device than the rest. */
+struct pfw_device_choice {
+	uint32_t first, last; /**< ranks, both included; no two overlap */
+	struct pfw_choice device;
+};
+
 struct pfw_config {
 	char *path;     /**< of the file; NULL: none */
 	char *warnings; /**< for the user, a sentence a line; NULL: none */
@@ -81,7 +89,9 @@ struct pfw_config {
 	struct pfw_transport_choice transport; /**< of ranks on one host */
 	struct pfw_transport_choice remote; /**< of ranks on two; its plugin is
 						 NULL: `transport` too */
-	struct pfw_choice device;   /**< .values: the device plugin's options */
+	struct pfw_choice device;   /**< of ranks without one of their own */
+	struct pfw_device_choice exceptions[PFW_MAX_EXCEPTIONS];
+	uint32_t n_exceptions;
 	uint32_t dtype;             /**< PFW_F32 or PFW_BF16 */
 	int stochastic;             /**< weights become bf16 at random */
 	uint32_t threads;           /**< of a rank; 0: as many as there are cores */
@@ -115,6 +125,11 @@ int pfw_config_load(struct pfw_registry *reg, const char *path,
 		    const struct pfw_set *sets, size_t n_sets,
 		    struct pfw_config **out, struct pfw_error *err);
 void pfw_config_free(struct pfw_config *cfg);
+
+/** Devices are counted: 0 is cfg->device, then come the exceptions. */
+uint32_t pfw_config_device_of(const struct pfw_config *cfg, uint32_t rank);
+const struct pfw_choice *pfw_config_device(const struct pfw_config *cfg,
+					   uint32_t index);
 
 /**
  * Puts in front of a sentence where the key at fault stands: "FILE:LINE: ",

@@ -72,6 +72,9 @@ static const struct pfw_option transport[] = {
 static const struct pfw_option device[] = {
 	{ "name", PFW_OPT_STRING, 0, "cpu", "device plugin; the group's other "
 	  "keys are its options", NULL, 0, 0 },
+	{ "except", PFW_OPT_STRING, 0, NULL, "a list of groups of ranks (\"A\" or "
+	  "\"A-B\"), name and options: ranks that have another device", NULL, 0,
+	  0 },
 	{ "dtype", PFW_OPT_CHOICE, 0, "fp32", "activations and what products "
 	  "multiply; weights and sums are fp32 in any case", "fp32|bf16", 0, 0 },
 	{ "rounding", PFW_OPT_CHOICE, 0, "nearest", "of weights to bf16; "

@@ -5,6 +5,7 @@
 #define PFW_CORE_READ_H
 
 #include "settings/config.h"
+#include "settings/literal.h"
 #include "settings/tree.h"
 #include "settings/values.h"
 
@@ -26,6 +27,11 @@ const char *pfw_config_group_of(const char *name);
 int pfw_read_value(struct pfw_reader *r, const char *what,
 		   const config_setting_t *setting, uint32_t index,
 		   struct pfw_values *values);
+
+/** A string as it is written, or as a --set has it, quoted or not: then in
+ *  @p buf.  NULL: it is not a string. */
+const char *pfw_setting_string(const config_setting_t *setting,
+			       char buf[PFW_LITERAL_STRING_MAX]);
 
 /** Refuses a key that group @p what does not have; @p options are those it
  *  has, in @p n tables. */
@@ -56,6 +62,12 @@ int pfw_read_schedule(struct pfw_reader *r, const config_setting_t *setting,
 int pfw_read_transport(struct pfw_reader *r, const config_setting_t *setting,
 		       const char *def, struct pfw_transport_choice *out,
 		       struct pfw_transport_choice *remote);
+
+/** The device, and those of the ranks that have another; after pipeline.ranks.
+ *  @p core are keys of the group that are not the plugin's. */
+int pfw_read_devices(struct pfw_reader *r, const config_setting_t *setting,
+		     const char *def, const struct pfw_table *core,
+		     struct pfw_config *cfg);
 
 /** Options that must be given and are not; @p at is their group or NULL. */
 int pfw_read_missing(struct pfw_reader *r, const char *what,

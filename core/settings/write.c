@@ -147,6 +147,20 @@ static void write_chosen(FILE *to, const struct pfw_choice *c,
 		c->plugin ? c->plugin->info.name : "none");
 }
 
+static void write_exceptions(FILE *to, const struct pfw_config *cfg)
+{
+	fputs("\n\texcept = (", to);
+	for (uint32_t i = 0; i < cfg->n_exceptions; i++) {
+		const struct pfw_device_choice *e = &cfg->exceptions[i];
+
+		fprintf(to, "%s\n\t\t{ ranks = \"%u-%u\";", i ? "," : "",
+			e->first, e->last);
+		write_choice(to, &e->device, "name", " ");
+		fputs(" }", to);
+	}
+	fputs(cfg->n_exceptions ? "\n\t);" : ");", to);
+}
+
 static void write_stack(FILE *to, const struct pfw_transport_choice *t,
 			const char *what)
 {
@@ -167,6 +181,11 @@ void pfw_config_write_common(const struct pfw_config *cfg, FILE *to)
 	write_stack(to, &cfg->transport, "transport.name");
 	write_stack(to, &cfg->remote, "transport.remote.name");
 	write_chosen(to, &cfg->device, "device.name");
+	for (uint32_t i = 0; i < cfg->n_exceptions; i++) {
+		fprintf(to, "from rank %u to rank %u ", cfg->exceptions[i].first,
+			cfg->exceptions[i].last);
+		write_chosen(to, &cfg->exceptions[i].device, "device.name");
+	}
 	write_common(to, cfg->groups[PFW_GROUP_DEVICE], "device.");
 	write_common(to, cfg->groups[PFW_GROUP_OPTIMIZER], "optimizer.");
 	write_common(to, cfg->groups[PFW_GROUP_DATA], "data.");
@@ -213,6 +232,7 @@ int pfw_config_write(const struct pfw_config *cfg, FILE *to,
 	write_transports(to, cfg);
 	fputs("device = {", to);
 	write_choice(to, &cfg->device, "name", line);
+	write_exceptions(to, cfg);
 	write_values(to, cfg->groups[PFW_GROUP_DEVICE], line, "name");
 	fputs("\n};\noptimizer = {", to);
 	write_values(to, cfg->groups[PFW_GROUP_OPTIMIZER], line, "");

@@ -47,6 +47,25 @@ done
 same '4 ranks, two a process' --set pipeline.ranks=4 \
 	--set pipeline.ranks_per_process=2
 
+# Ranks of both kinds in one pipeline, either one first, also as it was written.
+for rank in 0 1; do
+	train mixed --set device="$fake" --set device.except.0.name=cpu \
+		--set device.except.0.ranks=$rank --set pipeline.schedule=zb-h1 ||
+		fail "no loss where rank $rank is a cpu"
+	losses "$tmp/out" >"$tmp/mixed.losses"
+	near 1e-6 "$tmp/cpu.losses" "$tmp/mixed.losses" ||
+		fail "they learn something else where rank $rank is a cpu"
+	! cmp -s "$tmp/mixed/model/model.safetensors" \
+		"$tmp/cuda/model/model.safetensors" || fail 'there is no cpu'
+	pipefw run "$tmp/mixed/config.cfg" --json --quiet --overwrite \
+		--out "$tmp/again" >"$tmp/out" 2>"$tmp/err" ||
+		fail 'what was mixed does not run again'
+	cmp -s "$tmp/mixed/model/model.safetensors" \
+		"$tmp/again/model/model.safetensors" || fail 'and runs otherwise'
+done
+says 0 'device  *cpu fp32 .* from rank 1 to rank 1$' pipefw run \
+	"$tmp/mixed/config.cfg" --overwrite --out "$tmp/again"
+
 train other --set device="$fake" --set device.dtype=bf16 ||
 	fail 'no loss of cuda in bf16'
 losses "$tmp/out" >"$tmp/bf16.losses"

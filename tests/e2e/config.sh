@@ -105,3 +105,23 @@ for trace in '' "$tmp" "$tmp/none/trace.json" "$tmp/text/trace.json"; do
 	[ ! -e "$tmp/new" ] || fail 'a run that is refused leaves a folder'
 done
 says 2 'which config file' pipefw run ''
+
+# Ranks with another device: which, each once, and a device that is there.
+except() {
+	sed '/^data/ i device = { except = ( '"$1"' ); };' "$tmp/whole.cfg" \
+		>"$tmp/bad.cfg"
+	line=$(grep -n '^device' "$tmp/bad.cfg" | sed 's/:.*//')
+	says "${3-2}" "^pipefw: $tmp/bad.cfg:$line: .*$2" \
+		pipefw run "$tmp/bad.cfg" --dry-run --quiet
+}
+except '3' 'except.0 must be a group'
+except '{ name = "cpu"; }' 'except.0.ranks must be "A" or "A-B", of ranks 0 to 1'
+for ranks in 2 1-2 1-0 a -1 ''; do
+	except '{ ranks = "'$ranks'"; name = "cpu"; }' 'ranks 0 to 1 (pipeline.ranks)'
+done
+except '{ ranks = "0-1"; name = "cpu"; }, { ranks = "1"; name = "cpu"; }' \
+	'except.1.ranks: rank 1 is in device.except.0 already'
+except '{ ranks = "1"; name = "cpux"; }' 'did you mean "cpu"' 3
+except '{ ranks = "1"; name = "cpu"; card = 1; }' 'except.0 has no key "card"'
+from '--set device.except=cpu' 'device.except must be a list of groups' \
+	--set device.except=cpu
