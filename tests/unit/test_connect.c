@@ -37,6 +37,13 @@ static void fake_close(void *object)
 	(void)object;
 }
 
+static void fake_props(const struct pfw_values *opt,
+		       struct pfw_transport_props *out)
+{
+	(void)opt;
+	out->memory = PFW_MEM_HOST;
+}
+
 static int fake_open_channel(void *transport,
 			     const struct pfw_channel_info *info,
 			     const struct pfw_address *peer, void **channel,
@@ -58,6 +65,7 @@ static int fake_open_channel(void *transport,
 static const struct pfw_loaded fake_transport = {
 	.ops.transport = {
 		.size = sizeof(struct pfw_transport_ops),
+		.props = fake_props,
 		.open = fake_open,
 		.close = fake_close,
 		.open_channel = fake_open_channel,

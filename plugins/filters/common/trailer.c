@@ -11,9 +11,10 @@ static uint64_t padded(uint64_t bytes)
 
 void trailer_props(struct pfw_transport_props *out)
 {
+	if (out->size < sizeof(*out))
+		return;
 	out->memory &= PFW_MEM_HOST;
-	if (out->size >= sizeof(*out))
-		out->max_bytes -= PFW_ALIGN;
+	out->max_bytes -= PFW_ALIGN;
 }
 
 int trailer_open_channel(const struct pfw_below *below,

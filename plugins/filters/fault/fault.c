@@ -161,7 +161,7 @@ static void fault_props(const struct pfw_values *opt,
 {
 	const char *fault = pfw_value_string(opt, "fault");
 
-	if (fault && !strcmp(fault, "corrupt"))
+	if (out->size >= sizeof(*out) && fault && !strcmp(fault, "corrupt"))
 		out->memory &= PFW_MEM_HOST;
 }
 
