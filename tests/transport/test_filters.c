@@ -64,6 +64,7 @@ static void leaves(const char *name, const char *options, uint32_t memory)
 	load(name, options, &s);
 	s.ops->props(s.opt, &props);
 	CU_ASSERT_EQUAL(props.memory, memory);
+	subject_free(&s);
 }
 
 /* The host does not look at the bytes of a GPU. */
