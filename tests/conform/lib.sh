@@ -15,7 +15,9 @@ every() {
 	[ "$names" ] || { echo "no $1 is found"; exit 1; }
 	for name in $names; do
 		[ "${PIPEFW_TSAN-}$name" != 1tcp ] || continue
-		pipefw conform "$1:$name" >"$tmp/said" 2>&1 && continue
+		# The filter trace writes where it is run.
+		(cd "$tmp" && pipefw conform "$1:$name") >"$tmp/said" 2>&1 &&
+			continue
 		cat "$tmp/said"
 		bad=1
 	done
