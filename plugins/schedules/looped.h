@@ -15,23 +15,30 @@ static inline uint32_t looped_even_group(uint32_t p, uint32_t m)
 	return m % rounds ? 0 : m / rounds;
 }
 
-/**
- * Lists number @p k of the order that all ranks share: group by group, in each
- * chunk by chunk.  Backwards go through the chunks from the last.
- */
+/** Number @p k of the order that all ranks share: group by group, in each chunk by
+ *  chunk.  Backwards go through the chunks from the last. */
+static inline void looped_at(uint32_t v, uint32_t m, uint32_t group,
+			     uint32_t type, uint32_t k, uint32_t *chunk,
+			     uint32_t *microbatch)
+{
+	uint32_t first = k / (group * v) * group;
+	uint32_t in_group = m - first < group ? m - first : group;
+	uint32_t at = (k - first * v) / in_group;
+
+	*chunk = type == PFW_FORWARD ? at : v - 1 - at;
+	*microbatch = first + (k - first * v) % in_group;
+}
+
+/** Lists it. */
 static inline void looped_add(const struct pfw_shape *shape, uint32_t group,
 			      uint32_t rank, uint32_t type, uint32_t k,
 			      struct pfw_plan *plan)
 {
-	uint32_t v = shape->chunks, m = shape->microbatches;
-	uint32_t first = k / (group * v) * group;
-	uint32_t in_group = m - first < group ? m - first : group;
-	uint32_t chunk = (k - first * v) / in_group;
+	uint32_t chunk, microbatch;
 
-	if (type != PFW_FORWARD)
-		chunk = v - 1 - chunk;
-	pfw_plan_add(plan, type, chunk * shape->ranks + rank,
-		     first + (k - first * v) % in_group);
+	looped_at(shape->chunks, shape->microbatches, group, type, k, &chunk,
+		  &microbatch);
+	pfw_plan_add(plan, type, chunk * shape->ranks + rank, microbatch);
 }
 
 #endif

@@ -305,20 +305,21 @@ static void shapes(void)
 			}
 }
 
-/* On a V never worse than ZBV, in any shape, and better where it can be. */
+/* Never worse than ZBV and interleaved-zb, in any shape, and better than ZBV where
+ * it can be. */
 static void two_chunks(void)
 {
 	static const int64_t costs[][3] = {
 		{ 10, 10, 10 }, { 10, 12, 8 }, { 10, 25, 10 },
 	};
-	int better = 0;
+	int better = 0, looped = 0;
 
 	for (uint32_t p = 1; p <= P; p++)
 		for (uint32_t m = 1; m <= 9; m += 1 + m / 3)
 			for (uint32_t k = 0; k < 6; k++) {
 				const int64_t *t = costs[k / 2];
 				struct zb_case c = even("", t[0], t[1], t[2]);
-				struct outcome own, zbv;
+				struct outcome own, zbv, loop;
 
 				c.p = p;
 				c.m = m;
@@ -327,12 +328,20 @@ static void two_chunks(void)
 				c.hop = p % 3;
 				own = outcome_of("zb-auto", &c);
 				zbv = outcome_of("zbv", &c);
+				loop.time = INT64_MAX;
+				if (m % (m < p ? 1 : m / p) == 0)
+					loop = outcome_of("interleaved-zb", &c);
 				CU_ASSERT_NOT_EQUAL(own.time, INT64_MAX);
 				CU_ASSERT(own.time <= zbv.time);
+				CU_ASSERT(own.time <= loop.time);
 				better += own.time < zbv.time;
+				looped += own.time == loop.time &&
+					  own.time < zbv.time;
 			}
-	printf("\nbetter than zbv in %d shapes\n", better);
+	printf("\nbetter than zbv in %d shapes, round the loop in %d\n", better,
+	       looped);
 	CU_ASSERT(better > 40);
+	CU_ASSERT(looped > 0);
 }
 
 /* Nor than DualPipeV, which the rules alone miss here by 0.05 F. */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "../looped.h"
+#include "../interleaved-zb-order.h"
 
 static int interleaved_zb_check(const struct pfw_shape *shape,
 				const struct pfw_values *opt,
@@ -29,28 +29,32 @@ static int interleaved_zb_check(const struct pfw_shape *shape,
 			     "m=%u", m, m / p, p, less, more);
 }
 
+struct list {
+	const struct pfw_shape *shape;
+	uint32_t group, rank;
+	struct pfw_plan *plan;
+};
+
+static void add(void *to, uint32_t type, uint32_t k)
+{
+	const struct list *l = to;
+
+	looped_add(l->shape, l->group, l->rank, type, k, l->plan);
+}
+
 static int interleaved_zb_plan(const struct pfw_shape *shape,
 			       const struct pfw_values *opt, uint32_t rank,
 			       struct pfw_plan *plan, struct pfw_error *err)
 {
-	uint32_t group = looped_even_group(shape->ranks, shape->microbatches);
-	uint32_t n = shape->microbatches * shape->chunks, f = 0, w = 0;
-	uint32_t ahead = (shape->chunks - 1) * group + shape->ranks - 1 - rank;
+	uint32_t p = shape->ranks, m = shape->microbatches;
+	struct list list = { shape, looped_even_group(p, m), rank, plan };
+	const struct interleaved_zb order = {
+		add, &list, p, shape->chunks, m, list.group,
+	};
 
 	(void)opt;
 	(void)err;
-	while (f < n && f < ahead)
-		looped_add(shape, group, rank, PFW_FORWARD, f++, plan);
-	for (uint32_t i = 0; i < n; i++) {
-		if (f < n)
-			looped_add(shape, group, rank, PFW_FORWARD, f++, plan);
-		looped_add(shape, group, rank, PFW_BACKWARD_INPUT, i, plan);
-		if (i >= rank)
-			looped_add(shape, group, rank, PFW_BACKWARD_WEIGHT, w++,
-				   plan);
-	}
-	while (w < n)
-		looped_add(shape, group, rank, PFW_BACKWARD_WEIGHT, w++, plan);
+	interleaved_zb_order(&order, rank);
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * DualPipeV's and from those that rules make in the order of time, as greedy.c
  * does for one chunk: a rule is what a rank likes best of what it can start, how
  * long that is worth waiting for, how far the way down may be ahead, and how many
- * W are kept back.
+ * W are kept back.  Where interleaved-zb, whose chunks go round in a loop, is
+ * faster than all of them, it is that order, and the loop.
  */
 #include "zb-auto.h"
 
@@ -12,12 +13,14 @@
 #include <string.h>
 
 #include "../dualpipev-order.h"
+#include "../interleaved-zb-order.h"
 #include "../zbv-order.h"
 
 /* An action of a rank: its type, on the way down or (3 more) up. */
 #define CODES (2 * ZB_TYPES)
 
-/* Looks at a rank in all games of one plan(), which is called p times. */
+/* Looks at a rank in all games of one plan(), which is called p times; and in
+ * those of place(), 2p times, where the loop may be faster. */
 #define MOST_LOOKS 20000000.0
 
 #define LIKES 6u
@@ -36,6 +39,7 @@ struct vee {
 	unsigned char *best, *trial; /* [p * 6m] */
 	int64_t time;
 	uint32_t peak;
+	int loop; /* chunks go round, instead of down and up */
 };
 
 struct rule {
@@ -46,12 +50,16 @@ struct rule {
 
 static uint32_t stage_of(const struct vee *v, uint32_t rank, int code)
 {
-	return code < ZB_TYPES ? rank : 2 * v->of->p - 1 - rank;
+	if (code < ZB_TYPES)
+		return rank;
+	return v->loop ? v->of->p + rank : 2 * v->of->p - 1 - rank;
 }
 
 static uint32_t rank_of(const struct vee *v, uint32_t stage)
 {
-	return stage < v->of->p ? stage : 2 * v->of->p - 1 - stage;
+	if (stage < v->of->p)
+		return stage;
+	return v->loop ? stage - v->of->p : 2 * v->of->p - 1 - stage;
 }
 
 static void vee_close(struct vee *v)
@@ -153,21 +161,29 @@ static void take(struct vee *v, uint32_t rank, int code)
 	if (type == ZB_W || to >= 2 * of->p) /* unsigned: -1 is none either */
 		return;
 	if (rank_of(v, to) != rank) {
-		busy = &v->busy[type][to];
+		/* Round the loop both chunks come by the same channel. */
+		busy = &v->busy[type][v->loop ? rank_of(v, to) : to];
 		*busy = (end > *busy ? end : *busy) + of->message;
 		end = *busy + of->hop;
 	}
 	v->arrival[type][(size_t)to * of->m + i] = end;
 }
 
-/* The trial, which has been played to its end. */
-static void offer(struct vee *v, uint32_t *peak)
+static int64_t end_of(const struct vee *v)
 {
-	unsigned char *trial = v->trial;
 	int64_t time = 0;
 
 	for (uint32_t r = 0; r < v->of->p; r++)
 		time = v->clock[r] > time ? v->clock[r] : time;
+	return time;
+}
+
+/* The trial, which has been played to its end. */
+static void offer(struct vee *v, uint32_t *peak)
+{
+	unsigned char *trial = v->trial;
+	int64_t time = end_of(v);
+
 	if (time > v->time || (time == v->time && v->peak >= *peak))
 		return;
 	v->time = time;
@@ -269,6 +285,36 @@ static void offer_zbv(struct vee *v, uint32_t *peak)
 	}
 	if (play_order(v))
 		offer(v, peak);
+}
+
+struct round {
+	unsigned char *to;
+	uint32_t m, group;
+};
+
+static void write_round(void *to, uint32_t type, uint32_t k)
+{
+	struct round *w = to;
+	uint32_t chunk, microbatch;
+
+	looped_at(2, w->m, w->group, type, k, &chunk, &microbatch);
+	write_code(to, type, chunk ? UP : DOWN, microbatch);
+}
+
+/* Interleaved-zb's order as the trial, and its time; ZB_NEVER: it has none for so
+ * many micro-batches, or goes above the cap.  It is on the loop afterwards. */
+static int64_t try_loop(struct vee *v)
+{
+	uint32_t p = v->of->p, m = v->of->m;
+	struct round w = { v->trial, m, looped_even_group(p, m) };
+	const struct interleaved_zb order = { write_round, &w, p, 2, m, w.group };
+
+	v->loop = 1;
+	if (!w.group)
+		return ZB_NEVER;
+	for (uint32_t r = 0; r < p; r++)
+		interleaved_zb_order(&order, r);
+	return play_order(v) ? end_of(v) : ZB_NEVER;
 }
 
 /* What is on its way down must find room on its way up: one place is for that. */
@@ -407,18 +453,47 @@ static void list(const struct vee *v, uint32_t rank, struct pfw_plan *plan)
 			     stage_of(v, rank, order[k]), done[order[k]]++);
 }
 
-int zb_vee_plan(const struct zb_problem *of, uint32_t rank,
-		struct pfw_plan *plan)
+/* The best on the V; but where only it is asked whether the loop is faster, no
+ * rules where it is not faster than the fixed ones. */
+static int is_loop_faster(struct vee *v, int only_asked)
+{
+	uint32_t peak = 0;
+	int64_t loop;
+
+	offer_zbv(v, &peak);
+	offer_dualpipev(v, &peak);
+	loop = try_loop(v);
+	v->loop = 0;
+	if (only_asked && loop >= v->time)
+		return 0;
+	offer_rules(v, &peak);
+	return loop < v->time;
+}
+
+int zb_vee_loops(const struct zb_problem *of)
 {
 	struct vee v;
-	uint32_t peak = 0;
 	int rc = vee_open(&v, of);
 
 	if (rc)
 		return rc;
-	offer_zbv(&v, &peak);
-	offer_dualpipev(&v, &peak);
-	offer_rules(&v, &peak);
+	rc = is_loop_faster(&v, 1);
+	vee_close(&v);
+	return rc;
+}
+
+int zb_vee_plan(const struct zb_problem *of, uint32_t rank,
+		struct pfw_plan *plan)
+{
+	struct vee v;
+	int rc = vee_open(&v, of);
+
+	if (rc)
+		return rc;
+	if (is_loop_faster(&v, 0)) {
+		try_loop(&v);
+		memcpy(v.best, v.trial, (size_t)CODES * of->p * of->m);
+	}
 	list(&v, rank, plan);
 	vee_close(&v);
 	return 0;

@@ -4,8 +4,8 @@
  * keep to the cap, since they are among the orders it chooses from; and the
  * fastest there is for at most 3 ranks and 4 micro-batches.  With a cap of one
  * micro-batch there is still an order, so that no cap is refused.  Two chunks a
- * rank are on a V (vee.c), and never slower than ZBV and DualPipeV, which are
- * too; place() would have to plan all for each stage to choose the loop instead.
+ * rank are on a V or round a loop (vee.c), and never slower than ZBV, DualPipeV and
+ * interleaved-zb.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -124,10 +124,28 @@ static int zb_auto_check(const struct pfw_shape *shape,
 			     (unsigned long long)(most ? most : 1));
 }
 
+/* Want of memory is plan()'s to tell. */
+static int is_looped(const struct pfw_shape *shape)
+{
+	struct zb_problem of = { .p = 0 };
+	struct zb_best best = { .time = ZB_NEVER };
+	int rc = fill(&of, shape, &best);
+
+	if (!rc)
+		rc = zb_vee_loops(&of);
+	free(best.trial);
+	free(best.order);
+	free(of.cost[0]);
+	return rc == 1;
+}
+
 static uint32_t zb_auto_place(const struct pfw_shape *shape,
 			      const struct pfw_values *opt, uint32_t stage)
 {
-	return shape->chunks == 2 ? vshape_place(shape, opt, stage) : stage;
+	if (stage < shape->ranks)
+		return stage;
+	return is_looped(shape) ? stage - shape->ranks :
+				  vshape_place(shape, opt, stage);
 }
 
 static const struct pfw_schedule_ops zb_auto_ops = {

@@ -73,6 +73,8 @@ int64_t zb_lower_bound(const struct zb_problem *of);
  * more there is always an order.  -ENOMEM. */
 int zb_vee_plan(const struct zb_problem *of, uint32_t rank,
 		struct pfw_plan *plan);
+/* 1: the plan's chunks go round in a loop; 0: on a V.  -ENOMEM. */
+int zb_vee_loops(const struct zb_problem *of);
 
 #define ZB_EXACT_P 3u
 #define ZB_EXACT_M 4u
