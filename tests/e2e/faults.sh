@@ -38,9 +38,12 @@ sed -i 's/schedule = "1f1b";/schedule = "interleaved"; chunks = 2;/' "$tmp/run.c
 ends 8 'fault = "drop"; at = 17;' \
 	'the gradient of 2B3, which rank 0 has sent, was lost on its way to rank 1'
 sed -i 's/schedule = "interleaved"; chunks = 2;/schedule = "1f1b";/' "$tmp/run.cfg"
-ends 1 'fault = "error"; at = 6;' 'message 6 of this rank fails'
+ends 1 'fault = "error"; at = 6;' 'message 6 of rank 0 fails'
 ends 7 'fault = "kill"; at = 6;' 'rank 0 .* was killed by signal 9'
-ends 1 'fault = "error"; rate = 0.1; seed = 3;' 'of this rank fails'
+ends 1 'fault = "error"; rate = 0.1; seed = 3;' 'of rank 0 fails'
+sed -i 's/rank = 0; } )/rank = 2; } )/' "$tmp/run.cfg"
+ends 6 'at = 6;' 'rank is 2, but ranks go from 0 to 1'
+sed -i 's/rank = 2; } )/rank = 0; } )/' "$tmp/run.cfg"
 # Its receiver sees it, whichever message it is, and the step is left out.
 for at in 6 9 15; do
 	ends 0 'fault = "corrupt"; at = '$at';' \

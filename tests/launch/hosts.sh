@@ -6,7 +6,8 @@
 PIPEFW_SECRET_FILE=$tmp/secret
 export PIPEFW_SECRET_FILE
 host=127.0.0.1
-port=$((20000 + $$ % 20000))
+# Below those that the kernel gives to who calls, and the virtual machines of tests/rdma.
+port=$((10000 + $$ % 9900))
 
 # both NAME GUEST [OPTION]...: rank 0 on host a, rank 1 on host b, into
 # $tmp/NAME; GUEST: options of b alone.  What they say is in $tmp/a and $tmp/b,

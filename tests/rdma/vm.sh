@@ -85,7 +85,7 @@ verdict() {
 }
 
 write_guest "$@"
-port=$((20000 + $$ % 10000 * 2))
+port=$((20000 + $$ % 6000 * 2))
 pids=
 n=0
 while [ $((n += 1)) -le "$hosts" ]; do

@@ -43,6 +43,7 @@ struct plan {
 	uint64_t at, seed;
 	double rate;
 	struct timespec stall;
+	uint32_t rank;
 	bool here; /* this rank is meant */
 	char *trigger;
 };
@@ -93,9 +94,10 @@ static int error(struct channel *c, uint32_t slot, uint64_t bytes,
 {
 	(void)slot;
 	(void)bytes;
-	return pfw_error_set(err, EIO, "message %llu of this rank fails, as the "
-			     "fault filter was told",
-			     (unsigned long long)atomic_load(&c->transport->sent));
+	return pfw_error_set(err, EIO, "message %llu of rank %u fails, as the fault "
+			     "filter was told",
+			     (unsigned long long)atomic_load(&c->transport->sent),
+			     c->transport->plan.rank);
 }
 
 static int stall(struct channel *c, uint32_t slot, uint64_t bytes,
@@ -134,13 +136,20 @@ static const struct {
 	{ "kill", kill_self },
 };
 
-static int read_plan(const struct pfw_values *opt, uint32_t rank, struct plan *p,
+static int read_plan(const struct pfw_values *opt,
+		     const struct pfw_transport_info *info, struct plan *p,
 		     struct pfw_error *err)
 {
 	const char *trigger = pfw_value_string(opt, "trigger");
 	const char *fault = pfw_value_string(opt, "fault");
 	int64_t ms = pfw_value_int(opt, "stall_ms");
+	bool one = pfw_value_set(opt, "rank");
 
+	if (one && pfw_value_int(opt, "rank") >= info->ranks)
+		return pfw_error_set(err, EINVAL, "fault: rank is %lld, but ranks go "
+				     "from 0 to %u",
+				     (long long)pfw_value_int(opt, "rank"),
+				     info->ranks - 1);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		if (fault && !strcmp(fault, faults[i].name))
 			p->hit = faults[i].hit;
@@ -148,7 +157,8 @@ static int read_plan(const struct pfw_values *opt, uint32_t rank, struct plan *p
 	p->rate = pfw_value_float(opt, "rate");
 	p->seed = (uint64_t)pfw_value_int(opt, "seed");
 	p->stall = (struct timespec){ ms / 1000, ms % 1000 * 1000000 };
-	p->here = !pfw_value_set(opt, "rank") || pfw_value_int(opt, "rank") == rank;
+	p->rank = info->rank;
+	p->here = !one || pfw_value_int(opt, "rank") == info->rank;
 	p->trigger = trigger ? strdup(trigger) : NULL;
 	if (trigger && !p->trigger)
 		return pfw_error_set(err, ENOMEM, "out of memory");
@@ -177,7 +187,7 @@ static int fault_open(const struct pfw_values *opt,
 	if (!t)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	t->below = *below;
-	rc = read_plan(opt, info->rank, &t->plan, err);
+	rc = read_plan(opt, info, &t->plan, err);
 	if (rc) {
 		free(t);
 		return rc;
