@@ -118,19 +118,25 @@ const struct pfw_program *pfw_job_placement(const struct pfw_job *job);
 
 /** Rank to rank 0; `squares` in the order of the parameters the rank owns. */
 struct pfw_norm_report {
-	double loss;        /**< sum over tokens, last stage's rank */
 	uint64_t busy_ns;   /**< in F, B, I, W */
 	uint64_t first_ns;  /**< start of the first action, by rank 0's clock */
 	uint64_t last_ns;   /**< start of NORM */
+	/* As they lie on the device. */
+	double loss;        /**< sum over tokens, last stage's rank */
 	double squares[];
+};
+
+/** What the update is told of the gradient. */
+struct pfw_clipped {
+	float scale;  /**< the gradient is multiplied by it */
+	int32_t skip; /**< not finite: leave out the update */
 };
 
 /** Rank 0 to all: one decision, the same everywhere. */
 struct pfw_norm_decision {
 	double loss;        /**< mean per token */
 	double norm;        /**< of the whole gradient, before clipping */
-	float grad_scale;
-	int32_t skip;       /**< not finite: leave out the update */
+	struct pfw_clipped clipped;
 	int32_t stop;       /**< PFW_STOP_* */
 	uint32_t reserved;
 };

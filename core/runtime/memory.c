@@ -220,7 +220,10 @@ static int open_tables(struct pfw_rank *rank, struct pfw_error *err)
 	rank->chunks = calloc(program->chunks, sizeof(*rank->chunks));
 	rank->uses = calloc(n_uses + 1, sizeof(*rank->uses));
 	rank->params = calloc(n_uses + 1, sizeof(*rank->params));
-	if (!rank->chunks || !rank->uses || !rank->params)
+	rank->grads = calloc(n_uses + 1, sizeof(*rank->grads));
+	rank->updates = calloc(n_uses + 1, sizeof(*rank->updates));
+	if (!rank->chunks || !rank->uses || !rank->params || !rank->grads ||
+	    !rank->updates)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -270,11 +273,8 @@ int pfw_rank_open_memory(struct pfw_rank *rank, struct pfw_error *err)
 						  sizeof(double),
 				    (void **)&rank->scalars, err);
 	if (!rc)
-		rc = pfw_rank_alloc(rank, sizeof(float),
-				    (void **)&rank->grad_scale, err);
-	if (!rc)
-		rc = pfw_rank_alloc(rank, sizeof(int32_t),
-				    (void **)&rank->skip, err);
+		rc = pfw_rank_alloc(rank, sizeof(*rank->clipped),
+				    (void **)&rank->clipped, err);
 	return rc ? rc : open_token_buffers(rank, err);
 }
 
@@ -290,6 +290,8 @@ void pfw_rank_close_memory(struct pfw_rank *rank)
 	free(rank->chunks);
 	free(rank->uses);
 	free(rank->params);
+	free(rank->grads);
+	free(rank->updates);
 	while (rank->n_blocks)
 		rank->device_ops->free(rank->device_object,
 				       rank->blocks[--rank->n_blocks]);

@@ -37,29 +37,50 @@ static uint64_t report_bytes(uint32_t n_owned)
 	return sizeof(struct pfw_norm_report) + n_owned * sizeof(double);
 }
 
-/* Squares of the parameters owned here, in the order of their numbers. */
-static int make_report(struct pfw_rank *rank, struct pfw_norm_report *report,
-		       struct pfw_error *err)
+int pfw_rank_device_decides(const struct pfw_rank *rank)
 {
+	return rank->device.kernels->clip && rank->boot->ranks == 1 &&
+	       !rank->job->cfg->stochastic;
+}
+
+/* Squares of the parameters owned here, in the order of their numbers; gives how
+ * many these are. */
+static uint32_t sum_squares(struct pfw_rank *rank)
+{
+	const struct pfw_kernels *k = rank->device.kernels;
+	double *out = rank->scalars + 1;
 	uint32_t n = 0;
-	int rc;
 
 	for (uint32_t i = 0; i < rank->n_params; i++)
 		if (rank->params[i].owned)
-			rank->device.kernels->sum_squares(
-				rank->queue, rank->params[i].grad,
-				rank->params[i].n, &rank->scalars[1 + n++]);
-	rc = pfw_rank_read(rank, report->squares, rank->scalars + 1,
-			   n * sizeof(double), err);
+			rank->grads[n++] = (struct pfw_vector){
+				rank->params[i].grad, rank->params[i].n
+			};
+	if (k->sum_squares_of)
+		k->sum_squares_of(rank->queue, rank->grads, n, out);
+	for (uint32_t i = 0; i < n && !k->sum_squares_of; i++)
+		k->sum_squares(rank->queue, rank->grads[i].x, rank->grads[i].n,
+			       &out[i]);
+	return n;
+}
+
+static int read_report(struct pfw_rank *rank, struct pfw_norm_report *report,
+		       struct pfw_error *err)
+{
+	uint32_t n = count_owned(rank->job, rank->rank);
+	int timed = rank->timing.n > 0;
+	int rc = rank->device_ops->copy(rank->queue, &report->loss,
+					rank->scalars, (1 + n) * sizeof(double),
+					PFW_COPY_OUT, err);
+
 	if (!rc)
-		rc = pfw_rank_read(rank, &report->loss, rank->scalars,
-				   sizeof(double), err);
-	if (!rc && rank->timing.n) {
-		rc = pfw_rank_read_times(rank, err);
+		rc = timed ? pfw_rank_read_times(rank, err) :
+			     rank->device_ops->sync(rank->queue, err);
+	if (timed)
 		report->last_ns = rank->end_ns;
-	}
 	report->busy_ns = rank->busy_ns;
-	report->first_ns = rank->first_ns;
+	report->first_ns = pfw_rank_common_time(rank, rank->first_ns);
+	report->last_ns = pfw_rank_common_time(rank, report->last_ns);
 	return rc;
 }
 
@@ -100,9 +121,9 @@ static void decide(struct pfw_rank *rank, const struct gathered *g)
 	if (cfg->optimizer.clip > 0 &&
 	    d->norm + CLIP_EPSILON > cfg->optimizer.clip)
 		scale = cfg->optimizer.clip / (d->norm + CLIP_EPSILON);
-	d->grad_scale = (float)scale;
-	d->skip = !isfinite(d->loss) || !isfinite(d->norm);
-	if (d->skip &&
+	d->clipped.scale = (float)scale;
+	d->clipped.skip = !isfinite(d->loss) || !isfinite(d->norm);
+	if (d->clipped.skip &&
 	    rank->state.bad_in_row + 1 >= (uint64_t)cfg->run.max_bad_steps)
 		d->stop = PFW_STOP_NONFINITE;
 	else if (rank->boot->ops->stopping(rank->boot))
@@ -175,26 +196,53 @@ static int attend(struct pfw_rank *rank, const struct pfw_norm_report *report,
 	return pfw_end_release(rank, down, slot, err);
 }
 
+/* What rank 0 decides of the report: of all ranks' where there are others. */
+static int conclude(struct pfw_rank *rank, struct pfw_error *err)
+{
+	struct gathered g = { .squares = rank->squares, .first_ns = UINT64_MAX };
+	int rc = read_report(rank, rank->report, err);
+
+	if (rc)
+		return rc;
+	if (rank->rank)
+		return attend(rank, rank->report,
+			      count_owned(rank->job, rank->rank), err);
+	return preside(rank, rank->report, &g, err);
+}
+
+static void clip(struct pfw_rank *rank, uint32_t count)
+{
+	const struct pfw_clip clip = {
+		.size = sizeof(clip), .squares = rank->scalars + 1,
+		.count = count, .loss = rank->scalars, .epsilon = CLIP_EPSILON,
+		.limit = rank->job->cfg->optimizer.clip,
+		.scale = &rank->clipped->scale, .skip = &rank->clipped->skip,
+	};
+
+	rank->device.kernels->clip(rank->queue, &clip);
+}
+
 int pfw_rank_norm(struct pfw_rank *rank, struct pfw_error *err)
 {
 	/* While the host waits for the device, messages would lie about. */
 	int rc = pfw_rank_drain(rank, err);
+	uint32_t n;
 
 	rank->report->last_ns = pfw_now();
-	if (!rc)
-		rc = make_report(rank, rank->report, err);
-	rank->report->first_ns = pfw_rank_common_time(rank,
-						      rank->report->first_ns);
-	rank->report->last_ns = pfw_rank_common_time(rank,
-						     rank->report->last_ns);
-	if (!rc && rank->rank)
-		return attend(rank, rank->report,
-			      count_owned(rank->job, rank->rank), err);
-	if (!rc) {
-		struct gathered g = { .squares = rank->squares,
-				      .first_ns = UINT64_MAX };
+	if (rc)
+		return rc;
+	n = sum_squares(rank);
+	if (!pfw_rank_device_decides(rank))
+		return conclude(rank, err);
+	clip(rank, n);
+	return 0;
+}
 
-		rc = preside(rank, rank->report, &g, err);
-	}
+int pfw_rank_learn(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = conclude(rank, err);
+
+	if (!rc)
+		rank->state.updates += !rank->decision.clipped.skip;
 	return rc;
 }

@@ -152,8 +152,9 @@ struct pfw_rank {
 	void **blocks; /**< everything allocated on the device */
 	size_t n_blocks, blocks_capacity;
 	double *scalars; /**< device: [0] loss, [1...] squares */
-	float *grad_scale; /**< device */
-	int32_t *skip;     /**< device */
+	struct pfw_clipped *clipped; /**< device */
+	struct pfw_vector *grads; /**< [n_params]: those that it owns */
+	struct pfw_adamw *updates; /**< [n_params] */
 
 	/* training */
 	struct pfw_train_state state;
@@ -293,7 +294,7 @@ void pfw_rank_work_begins(struct pfw_rank *rank);
 void pfw_rank_work_ends(struct pfw_rank *rank, int computes);
 /** What the action that is over was, for the trace; by the host's clock. */
 void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r);
-/** Waits for the queue; then busy_ns, first_ns and end_ns are the device's. */
+/** Waits for the queue where anything was timed; then busy_ns, first_ns and end_ns are the device's. */
 int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err);
 
 /* engine.c */
@@ -304,9 +305,14 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 
 /* update.c: TIE, OPT; norm.c: NORM */
 int pfw_rank_tie(struct pfw_rank *rank, struct pfw_error *err);
-/** Sets rank->decision; at rank 0 rank->bubble too. */
+/** Sets rank->decision; at rank 0 rank->bubble too.  Where the device decides,
+ *  pfw_rank_learn() does that, after OPT. */
 int pfw_rank_norm(struct pfw_rank *rank, struct pfw_error *err);
 int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err);
+/** A rank that is alone need not wait for its device between NORM and OPT. */
+int pfw_rank_device_decides(const struct pfw_rank *rank);
+/** (where it does)  Waits until the step is done. */
+int pfw_rank_learn(struct pfw_rank *rank, struct pfw_error *err);
 /** Learning rate of update number @p update (from 0). */
 double pfw_learning_rate(const struct pfw_config *cfg, uint64_t steps,
 			 uint64_t update);

@@ -1,7 +1,7 @@
 /*
  * When actions began and ended.  Where calls are done when they return, by the
  * host's clock.  Where a device works behind the host's back, by its events:
- * those of a step are read at NORM, when the queue is idle anyway, against a
+ * those of a step are read where the host waits for it anyway, against a
  * mark whose time both clocks know.
  */
 #include <errno.h>

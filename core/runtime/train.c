@@ -74,7 +74,7 @@ static int tell_step(struct pfw_rank *rank, uint64_t start,
 		     struct pfw_error *err)
 {
 	const struct pfw_norm_decision *d = &rank->decision;
-	uint64_t update = rank->state.updates - !d->skip;
+	uint64_t update = rank->state.updates - !d->clipped.skip;
 	struct pfw_event event = {
 		.type = PFW_EVENT_STEP,
 		.step = rank->state.step,
@@ -85,7 +85,7 @@ static int tell_step(struct pfw_rank *rank, uint64_t start,
 		.lr = pfw_learning_rate(rank->job->cfg, rank->job->steps,
 					update),
 		.bubble = rank->bubble,
-		.skipped = (uint32_t)d->skip,
+		.skipped = (uint32_t)d->clipped.skip,
 	};
 
 	return rank->boot->ops->tell(rank->boot, &event, err);
@@ -96,14 +96,16 @@ static int step(struct pfw_rank *rank, struct pfw_error *err)
 	uint64_t start = pfw_now();
 	int rc = pfw_rank_run(rank, PFW_PROGRAM_TRAIN, err);
 
+	if (!rc && pfw_rank_device_decides(rank))
+		rc = pfw_rank_learn(rank, err);
 	if (rc)
 		return rc;
 	rank->state.step++;
 	rank->state.sample += (uint64_t)rank->job->cfg->pipeline.microbatches *
 			      rank->shape.batch;
-	rank->state.bad_steps += (uint64_t)rank->decision.skip;
+	rank->state.bad_steps += (uint64_t)rank->decision.clipped.skip;
 	rank->state.bad_in_row =
-		rank->decision.skip ? rank->state.bad_in_row + 1 : 0;
+		rank->decision.clipped.skip ? rank->state.bad_in_row + 1 : 0;
 	return rank->rank ? 0 : tell_step(rank, start, err);
 }
 

@@ -108,13 +108,14 @@ double pfw_learning_rate(const struct pfw_config *cfg, uint64_t steps,
 	return low + 0.5 * (lr - low) * (1 + cos(acos(-1.0) * share));
 }
 
-int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
+/* What all updates of a step have in common. */
+static struct pfw_adamw common(const struct pfw_rank *rank)
 {
 	const struct pfw_config *cfg = rank->job->cfg;
-	const struct pfw_norm_decision *d = &rank->decision;
 	double t = (double)rank->state.updates + 1;
-	struct pfw_adamw a = {
-		.size = sizeof(a),
+
+	return (struct pfw_adamw){
+		.size = sizeof(struct pfw_adamw),
 		.lr = (float)pfw_learning_rate(cfg, rank->job->steps,
 					       rank->state.updates),
 		.beta1 = (float)cfg->optimizer.beta1,
@@ -122,33 +123,56 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 		.epsilon = (float)cfg->optimizer.epsilon,
 		.correction1 = (float)(1 - pow(cfg->optimizer.beta1, t)),
 		.correction2 = (float)(1 - pow(cfg->optimizer.beta2, t)),
-		.grad_scale = rank->grad_scale,
-		.skip = rank->skip,
+		.grad_scale = &rank->clipped->scale,
+		.skip = &rank->clipped->skip,
 	};
-	int rc;
+}
 
-	rc = rank->device_ops->copy(rank->queue, rank->grad_scale,
-				    &d->grad_scale, sizeof(float), PFW_COPY_IN,
-				    err);
-	if (!rc)
-		rc = rank->device_ops->copy(rank->queue, rank->skip, &d->skip,
-					    sizeof(int32_t), PFW_COPY_IN, err);
-	for (uint32_t i = 0; !rc && i < rank->n_params; i++) {
+static void update_all(struct pfw_rank *rank)
+{
+	const struct pfw_kernels *k = rank->device.kernels;
+	const struct pfw_config *cfg = rank->job->cfg;
+	const struct pfw_adamw same = common(rank);
+
+	for (uint32_t i = 0; i < rank->n_params; i++) {
 		const struct pfw_rank_param *p = &rank->params[i];
 		uint32_t flags = rank->job->model->params[p->param].info.flags;
+		struct pfw_adamw *a = &rank->updates[i];
 
-		a.n = p->n;
-		a.weight = p->weight;
-		a.weight_act = cfg->stochastic ? NULL : p->forms[PFW_FORM_ACT];
-		a.grad = p->grad;
-		a.m = p->moment1;
-		a.v = p->moment2;
-		a.weight_decay = flags & PFW_PARAM_DECAY ?
-					 (float)cfg->optimizer.weight_decay : 0;
-		rank->device.kernels->adamw(rank->queue, &a);
+		*a = same;
+		a->n = p->n;
+		a->weight = p->weight;
+		a->weight_act = cfg->stochastic ? NULL : p->forms[PFW_FORM_ACT];
+		a->grad = p->grad;
+		a->m = p->moment1;
+		a->v = p->moment2;
+		if (flags & PFW_PARAM_DECAY)
+			a->weight_decay = (float)cfg->optimizer.weight_decay;
+		if (!k->adamw_of)
+			k->adamw(rank->queue, a);
 	}
-	rank->state.updates += !d->skip;
-	if (!rc && !d->skip)
-		pfw_rank_form(rank, cfg->stochastic ? PFW_FORMS : PFW_FORM_ACT);
-	return rc;
+	if (k->adamw_of)
+		k->adamw_of(rank->queue, rank->updates, rank->n_params);
+}
+
+int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_clipped *clipped = &rank->decision.clipped;
+	const int known = !pfw_rank_device_decides(rank);
+	int rc = 0;
+
+	if (known)
+		rc = rank->device_ops->copy(rank->queue, rank->clipped, clipped,
+					    sizeof(*clipped), PFW_COPY_IN, err);
+	if (rc)
+		return rc;
+	update_all(rank);
+	if (known)
+		rank->state.updates += !clipped->skip;
+	/* Where that is not known: forms of weights that did not change are what
+	 * they were. */
+	if (!known || !clipped->skip)
+		pfw_rank_form(rank, rank->job->cfg->stochastic ? PFW_FORMS :
+								 PFW_FORM_ACT);
+	return 0;
 }

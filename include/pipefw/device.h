@@ -89,6 +89,26 @@ struct pfw_adamw {
 	const int32_t *skip;     /**< not 0: leave everything as it is */
 };
 
+/** One array of several. */
+struct pfw_vector {
+	const float *x;
+	uint64_t n;
+};
+
+/** What follows from the squares of a whole gradient, in device memory. */
+struct pfw_clip {
+	size_t size;
+	const double *squares; /**< [count]: summed one after the other */
+	uint32_t count;
+	uint32_t reserved;
+	const double *loss;
+	double limit;     /**< of the norm; 0: none */
+	double epsilon;
+	float *scale;     /**< of gradients: limit / (norm + epsilon) where that
+			       is below 1, else 1 */
+	int32_t *skip;    /**< 1: loss or norm is not finite, else 0 */
+};
+
 /** The kernels.  (optional) ones may be NULL and have a stated replacement. */
 struct pfw_kernels {
 	size_t size;
@@ -170,6 +190,17 @@ struct pfw_kernels {
 	void (*pack_at_random)(void *queue, uint32_t kind, uint32_t rows,
 			       uint32_t cols, const float *weight, void *packed,
 			       uint32_t key);
+
+	/* All parameters of a rank in a few launches. */
+	/** (optional: sum_squares for each)  out[i], to the bit, is what
+	 *  sum_squares gives of x[i]. */
+	void (*sum_squares_of)(void *queue, const struct pfw_vector *x,
+			       uint32_t count, double *out);
+	/** (optional: adamw for each)  Updates that differ in n, weight_decay and
+	 *  the pointers to weights, gradients and moments alone. */
+	void (*adamw_of)(void *queue, const struct pfw_adamw *a, uint32_t count);
+	/** (optional: the host decides, and waits for the device to do so) */
+	void (*clip)(void *queue, const struct pfw_clip *c);
 };
 
 /** What a device cannot do, known before it is opened; 0: it has no such limit. */

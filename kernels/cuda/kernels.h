@@ -89,9 +89,13 @@ int pfw_cuda_classifier(struct CUstream_st *stream, uint32_t act, void *logits,
 			const int32_t *targets, uint32_t rows, uint32_t vocab,
 			float scale, double *loss, void *workspace);
 
-size_t pfw_cuda_sum_squares_workspace(uint64_t n);
-int pfw_cuda_sum_squares(struct CUstream_st *stream, const float *x, uint64_t n,
-			 double *out, void *workspace);
+/** For any number of arrays, if each alone fits into the workspace. */
+size_t pfw_cuda_sum_squares_workspace(const struct pfw_vector *x,
+				      uint32_t count);
+/** out[i] of x[i]; few launches for all of them. */
+int pfw_cuda_sum_squares(struct CUstream_st *stream, const struct pfw_vector *x,
+			 uint32_t count, double *out, void *workspace);
+int pfw_cuda_clip(struct CUstream_st *stream, const struct pfw_clip *c);
 int pfw_cuda_add(struct CUstream_st *stream, float *dst, const float *a,
 		 const float *b, uint64_t n);
 /** @p count updates that differ in their pointers to weights, gradients and

@@ -25,19 +25,41 @@ DEVICE double block_sum(double x)
 
 /* Elements of one term of the sum of squares: 256 of each thread. */
 #define TERM ((size_t)1 << 16)
+#define MOST_TERMS (PFW_CUDA_WORKSPACE / sizeof(double))
 
+/* Many arrays in one launch; as a kernel's argument it may have 4 KiB. */
+#define ARRAYS 128
+
+struct array {
+	const float *x;
+	uint64_t n;
+};
+
+struct arrays {
+	struct array array[ARRAYS];
+	uint32_t first_term[ARRAYS + 1];
+	uint32_t count;
+};
+
+/* A block for each term. */
 static __global__ void __launch_bounds__(THREADS)
-square_terms(double *term, const float *x, uint64_t n, bool aligned)
+square_terms(double *term, const struct arrays all)
 {
-	const size_t at = (size_t)blockIdx.x * TERM;
-	const size_t end = n - at < TERM ? n : at + TERM;
+	uint32_t k = 0;
+
+	while (all.first_term[k + 1] <= blockIdx.x)
+		k++;
+	const struct array &a = all.array[k];
+	const size_t at = (size_t)(blockIdx.x - all.first_term[k]) * TERM;
+	const size_t end = a.n - at < TERM ? a.n : at + TERM;
+	const bool aligned = ((uintptr_t)a.x & 15) == 0;
 	double sum[4] = { 0.0 };
 	double total;
 
 #pragma unroll 4
 	for (size_t i = at + threadIdx.x * GROUP; i < end;
 	     i += THREADS * GROUP) {
-		const struct group g = load(x + i, end - i, aligned, 0.0f);
+		const struct group g = load(a.x + i, end - i, aligned, 0.0f);
 
 #pragma unroll
 		for (int j = 0; j < GROUP; j++)
@@ -48,37 +70,97 @@ square_terms(double *term, const float *x, uint64_t n, bool aligned)
 		term[blockIdx.x] = total;
 }
 
-/* One block: each thread every THREADS-th term, then all threads. */
+/* A block for each array: each thread every THREADS-th term, then all threads. */
 static __global__ void __launch_bounds__(THREADS)
-sum_terms(double *out, const double *term, uint32_t n)
+sum_terms(double *out, const double *term, const struct arrays all)
 {
+	const uint32_t end = all.first_term[blockIdx.x + 1];
 	double sum = 0.0;
 
-	for (uint32_t i = threadIdx.x; i < n; i += THREADS)
+	for (uint32_t i = all.first_term[blockIdx.x] + threadIdx.x; i < end;
+	     i += THREADS)
 		sum += term[i];
 	sum = block_sum(sum);
 	if (threadIdx.x == 0)
-		*out = sum;
+		out[blockIdx.x] = sum;
 }
 
-size_t pfw_cuda_sum_squares_workspace(uint64_t n)
+size_t pfw_cuda_sum_squares_workspace(const struct pfw_vector *x,
+				      uint32_t count)
 {
-	return div_up(n, TERM) * sizeof(double);
+	uint64_t terms = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		terms += div_up(x[i].n, TERM);
+	return (terms < MOST_TERMS ? terms : MOST_TERMS) * sizeof(double);
 }
 
-int pfw_cuda_sum_squares(struct CUstream_st *stream, const float *x, uint64_t n,
-			 double *out, void *workspace)
+/* Takes what fits into one launch. */
+static void gather(struct arrays *all, const struct pfw_vector *x,
+		   uint32_t count)
+{
+	*all = {};
+	for (uint32_t i = 0; i < count && i < ARRAYS; i++) {
+		const uint64_t end =
+			all->first_term[i] + (uint64_t)div_up(x[i].n, TERM);
+
+		if (i && end > MOST_TERMS)
+			break;
+		all->array[i] = { x[i].x, x[i].n };
+		all->first_term[i + 1] = (uint32_t)end;
+		all->count = i + 1;
+	}
+}
+
+int pfw_cuda_sum_squares(struct CUstream_st *stream, const struct pfw_vector *x,
+			 uint32_t count, double *out, void *workspace)
 {
 	double *term = (double *)workspace;
-	const uint32_t terms = div_up(n, TERM);
+	struct arrays all;
 	int rc = 0;
 
-	if (terms)
-		rc = LAUNCH(square_terms, terms, THREADS, 0, stream, term, x, n,
-			    at_16_bytes(x));
-	if (rc)
-		return rc;
-	return LAUNCH(sum_terms, 1, THREADS, 0, stream, out, term, terms);
+	for (; count && !rc; x += all.count, out += all.count,
+	     count -= all.count) {
+		gather(&all, x, count);
+		const uint32_t terms = all.first_term[all.count];
+
+		if (terms)
+			rc = LAUNCH(square_terms, terms, THREADS, 0, stream,
+				    term, all);
+		if (!rc)
+			rc = LAUNCH(sum_terms, all.count, THREADS, 0, stream,
+				    out, term, all);
+	}
+	return rc;
+}
+
+DEVICE bool is_finite(double x)
+{
+	return fabs(x) <= DBL_MAX;
+}
+
+/* A few hundred additions, each after the one before it: one thread's work. */
+static __global__ void clip(const struct pfw_clip c)
+{
+	double sum = 0.0, norm, scale = 1.0;
+
+	if (threadIdx.x)
+		return;
+#pragma unroll 8
+	for (uint32_t i = 0; i < c.count; i++)
+		sum += c.squares[i];
+	norm = sqrt(sum);
+	if (c.limit > 0.0 && norm + c.epsilon > c.limit)
+		scale = c.limit / (norm + c.epsilon);
+	*c.scale = (float)scale;
+	*c.skip = !is_finite(norm) || !is_finite(*c.loss);
+}
+
+int pfw_cuda_clip(struct CUstream_st *stream, const struct pfw_clip *c)
+{
+	const struct pfw_clip clipping = *c;
+
+	return LAUNCH(clip, 1, LANES, 0, stream, clipping);
 }
 
 /* 32 columns a block, every warp a run of the partial sums. */

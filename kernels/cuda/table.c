@@ -92,11 +92,24 @@ static void classifier(void *queue, void *logits, const int32_t *targets,
 				      workspace(queue)));
 }
 
-static void sum_squares(void *queue, const float *x, uint64_t n, double *out)
+static void sum_squares_of(void *queue, const struct pfw_vector *x,
+			   uint32_t count, double *out)
 {
 	cuda_note(queue, "sum_squares",
-		  pfw_cuda_sum_squares(stream(queue), x, n, out,
+		  pfw_cuda_sum_squares(stream(queue), x, count, out,
 				       workspace(queue)));
+}
+
+static void sum_squares(void *queue, const float *x, uint64_t n, double *out)
+{
+	const struct pfw_vector one = { x, n };
+
+	sum_squares_of(queue, &one, 1, out);
+}
+
+static void clip(void *queue, const struct pfw_clip *c)
+{
+	cuda_note(queue, "clip", pfw_cuda_clip(stream(queue), c));
 }
 
 static void add(void *queue, float *dst, const float *a, const float *b,
@@ -105,10 +118,15 @@ static void add(void *queue, float *dst, const float *a, const float *b,
 	cuda_note(queue, "add", pfw_cuda_add(stream(queue), dst, a, b, n));
 }
 
-static void adamw(void *queue, const struct pfw_adamw *a)
+static void adamw_of(void *queue, const struct pfw_adamw *a, uint32_t count)
 {
 	cuda_note(queue, "adamw",
-		  pfw_cuda_adamw(stream(queue), act(queue), a, 1));
+		  pfw_cuda_adamw(stream(queue), act(queue), a, count));
+}
+
+static void adamw(void *queue, const struct pfw_adamw *a)
+{
+	adamw_of(queue, a, 1);
 }
 
 static void convert(void *queue, void *dst, uint32_t dtype, const float *src,
@@ -134,4 +152,7 @@ const struct pfw_kernels cuda_kernels = {
 	.adamw = adamw,
 	.convert = convert,
 	.peak = cuda_peak,
+	.sum_squares_of = sum_squares_of,
+	.adamw_of = adamw_of,
+	.clip = clip,
 };

@@ -120,13 +120,27 @@ static void classifier(void *queue, void *logits, const int32_t *targets,
 				 vocab, scale, loss, work), work, bytes);
 }
 
-static void sum_squares(void *queue, const float *x, uint64_t n, double *out)
+static void sum_squares_of(void *queue, const struct pfw_vector *x,
+			   uint32_t count, double *out)
 {
-	size_t bytes = pfw_cuda_sum_squares_workspace(n);
+	size_t bytes = pfw_cuda_sum_squares_workspace(x, count);
 	unsigned char *work = work_of(bytes);
 
 	(void)queue;
-	must(pfw_cuda_sum_squares(NULL, x, n, out, work), work, bytes);
+	must(pfw_cuda_sum_squares(NULL, x, count, out, work), work, bytes);
+}
+
+static void sum_squares(void *queue, const float *x, uint64_t n, double *out)
+{
+	const struct pfw_vector one = { x, n };
+
+	sum_squares_of(queue, &one, 1, out);
+}
+
+static void clip(void *queue, const struct pfw_clip *c)
+{
+	(void)queue;
+	must(pfw_cuda_clip(NULL, c), NULL, 0);
 }
 
 static void add(void *queue, float *dst, const float *a, const float *b,
@@ -136,9 +150,14 @@ static void add(void *queue, float *dst, const float *a, const float *b,
 	must(pfw_cuda_add(NULL, dst, a, b, n), NULL, 0);
 }
 
+static void adamw_of(void *queue, const struct pfw_adamw *a, uint32_t count)
+{
+	must(pfw_cuda_adamw(NULL, act_of(queue), a, count), NULL, 0);
+}
+
 static void adamw(void *queue, const struct pfw_adamw *a)
 {
-	must(pfw_cuda_adamw(NULL, act_of(queue), a, 1), NULL, 0);
+	adamw_of(queue, a, 1);
 }
 
 static void convert(void *queue, void *dst, uint32_t dtype, const float *src,
@@ -162,6 +181,9 @@ static const struct pfw_kernels kernels = {
 	.add = add,
 	.adamw = adamw,
 	.convert = convert,
+	.sum_squares_of = sum_squares_of,
+	.adamw_of = adamw_of,
+	.clip = clip,
 };
 
 static int device_alloc(void *device, size_t bytes, void **out,

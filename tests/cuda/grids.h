@@ -13,7 +13,6 @@ extern uint64_t grids_hash;
 /** More of checks, those that the host's run of grids alone can do. */
 void check_epilogue(struct path *p);
 void check_wide_rows(struct path *p);
-void check_many_updates(struct path *p);
 void check_far(void);
 
 #endif

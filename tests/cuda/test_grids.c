@@ -50,7 +50,6 @@ EVERYWHERE(check_attention)
 EVERYWHERE(check_update)
 EVERYWHERE(check_epilogue)
 EVERYWHERE(check_wide_rows)
-EVERYWHERE(check_many_updates)
 
 static const struct unit_test tests[] = {
 	{ "layernorm", run_check_layernorm },
@@ -61,7 +60,6 @@ static const struct unit_test tests[] = {
 	{ "adamw, sums, copies", run_check_update },
 	{ "epilogues", run_check_epilogue },
 	{ "rows of many blocks", run_check_wide_rows },
-	{ "many updates at once", run_check_many_updates },
 	{ "more than 2^32 elements", check_far },
 };
 

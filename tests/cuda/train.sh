@@ -88,17 +88,39 @@ refuses 2 'heads = 64 .* more than 8388608 tokens of all heads' --set device="$f
 	--set model.hidden=512 --set model.heads=64 \
 	--set pipeline.microbatch_size=8193
 
+# What is not finite is left out, whether the device decides it or rank 0.
+for p in 1 2; do
+	says 10 'not finite 2 steps in a row' pipefw run "$tmp/tiny.cfg" --json \
+		--quiet --overwrite --out "$tmp/bad" --steps 20 \
+		--set device="$fake" --set pipeline.ranks=$p \
+		--set run.max_bad_steps=2 --set optimizer.lr=1000.0 \
+		--set optimizer.weight_decay=1000.0 --set optimizer.min_lr=1000.0
+	sed -n 's/.*"step":\([0-9]*\).*"lr":\([0-9.e+-]*\),.*\("skipped.*\)}/\1 \2 \3/p' \
+		"$tmp/out" >"$tmp/bad.$p"
+done
+grep -c true "$tmp/bad.1" | grep -qx 2 && cmp "$tmp/bad.1" "$tmp/bad.2" ||
+	fail 'one rank leaves out other steps than two'
+
 # The host waits for the device where a step ends, not within it.
 waits() {
 	rm -f "$tmp/tally"
+	count=$1
+	shift
 	FAKE_CUDA_TALLY=$tmp/tally train other --set device="$fake" \
-		--set pipeline.microbatches="$1" || fail "$1 micro-batches: failed"
+		--set pipeline.microbatches="$count" "$@" ||
+		fail "$count micro-batches: failed"
 	wc -c <"$tmp/tally"
 }
 few=$(waits 2) many=$(waits 8)
 [ "$few" -gt 0 ] || fail 'the stand-in counts no waits'
 [ "$few" = "$many" ] ||
 	fail "the host waits $few times in 2 micro-batches, $many times in 8"
+
+# A rank alone: to read what the step came to, and its times.
+set -- --set pipeline.ranks=1 --set data.validation=0 --set run.steps
+few=$(waits 2 "$@=2") many=$(waits 2 "$@=5")
+[ "$((many - few))" = 6 ] ||
+	fail "the host waits $few times in 2 steps, $many times in 5"
 
 # What the device did, by its own clock: begun in turn, each for some time.
 train other --set device="$fake" --trace "$tmp/t.json" || fail 'no trace of cuda'

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const size_t lengths[] = { 1, 15, 16, 33, 4099 };
 #define N_LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
@@ -119,6 +120,120 @@ static void convert(struct path *p, size_t n, uint32_t dtype)
 	buf_free(&want);
 }
 
+/* More tensors than one launch takes, empty ones among them. */
+enum { TENSORS = 140, EACH = 37 };
+
+static void many_updates(struct path *p)
+{
+	struct buf w = buf_random(p, TENSORS * EACH, PFW_F32, 1.0);
+	struct buf g = buf_random(p, TENSORS * EACH, PFW_F32, 1.0);
+	struct buf m = buf_from(p, TENSORS * EACH, PFW_F32, g.host);
+	double zero = 0.0, one = 1.0, *want = doubles(TENSORS * EACH);
+	struct buf v = buf_random(p, TENSORS * EACH, PFW_F32, 0.0);
+	struct buf skip = buf_from(p, 1, PFW_I32, &zero);
+	struct buf scale = buf_from(p, 1, PFW_F32, &one);
+	struct pfw_adamw a[TENSORS] = { { 0 } };
+
+	for (size_t t = 0; t < TENSORS; t++) {
+		const size_t at = t * EACH, n = t % EACH;
+
+		a[t] = (struct pfw_adamw){
+			.size = sizeof(a[t]), .n = n,
+			.weight = (float *)w.ptr + at,
+			.grad = (const float *)g.ptr + at,
+			.m = (float *)m.ptr + at, .v = (float *)v.ptr + at,
+			.lr = 0.25f, .beta1 = 0.5f, .beta2 = 0.75f,
+			.epsilon = 1e-8f, .correction1 = 1.0f,
+			.correction2 = 1.0f, .grad_scale = scale.ptr,
+			.skip = skip.ptr, .weight_decay = t % 2 ? 0.5f : 0.0f,
+		};
+		for (size_t i = at; i < at + EACH; i++) {
+			double x = g.host[i], step = x / (0.5 * fabs(x) + 1e-8);
+
+			want[i] = w.host[i];
+			if (i < at + n)
+				want[i] -= 0.25 * (step + (double)a[t].weight_decay *
+								  w.host[i]);
+		}
+	}
+	p->k->adamw_of(p->queue, a, TENSORS);
+	buf_get(&w);
+	check_close(p, "many updates", w.host, want, TENSORS * EACH, 1e-6,
+		    1e-6);
+	buf_free(&w);
+	buf_free(&g);
+	buf_free(&m);
+	buf_free(&v);
+	buf_free(&skip);
+	buf_free(&scale);
+	free(want);
+}
+
+/* Sums of many arrays at once have the bits that they have one by one. */
+static void many_sums(struct path *p)
+{
+	struct buf x = buf_random(p, TENSORS * EACH, PFW_F32, 1.0);
+	double *got = doubles(TENSORS), *want = doubles(TENSORS);
+	struct pfw_vector of[TENSORS];
+	double *out;
+
+	if (p->ops->alloc(p->device, 2 * TENSORS * sizeof(*out), (void **)&out,
+			  NULL))
+		need(NULL);
+	for (size_t t = 0; t < TENSORS; t++) {
+		of[t] = (struct pfw_vector){ (const float *)x.ptr + t * EACH,
+					     t == 1 ? TENSORS / 2 * EACH :
+						      t % EACH };
+		p->k->sum_squares(p->queue, of[t].x, of[t].n, out + t);
+	}
+	p->k->sum_squares_of(p->queue, of, TENSORS, out + TENSORS);
+	p->ops->copy(p->queue, want, out, TENSORS * sizeof(*out), PFW_COPY_OUT,
+		     NULL);
+	p->ops->copy(p->queue, got, out + TENSORS, TENSORS * sizeof(*out),
+		     PFW_COPY_OUT, NULL);
+	p->ops->sync(p->queue, NULL);
+	check_true(p, "sum_squares_of has other bits",
+		   !memcmp(got, want, TENSORS * sizeof(*out)));
+	p->ops->free(p->device, out);
+	buf_free(&x);
+	free(got);
+	free(want);
+}
+
+/* The host's arithmetic, to the bit. */
+static void clip(struct path *p, double limit, double square, double loss)
+{
+	double host[6] = { 0.1, 1e-30, square, 0.3, 7.0 / 3.0, loss }, *in;
+	double sum = 0, norm, scale = 1;
+	double one = -1;
+	struct buf got = buf_from(p, 1, PFW_F32, &one);
+	struct buf skip = buf_from(p, 1, PFW_I32, &one);
+	struct pfw_clip c = { .size = sizeof(c), .count = 5, .limit = limit,
+			      .epsilon = 1e-6, .scale = got.ptr,
+			      .skip = skip.ptr };
+	int bad;
+
+	if (p->ops->alloc(p->device, sizeof(host), (void **)&in, NULL))
+		need(NULL);
+	p->ops->copy(p->queue, in, host, sizeof(host), PFW_COPY_IN, NULL);
+	c.squares = in;
+	c.loss = in + 5;
+	p->k->clip(p->queue, &c);
+	buf_get(&got);
+	buf_get(&skip);
+	for (size_t i = 0; i < 5; i++)
+		sum += host[i];
+	norm = sqrt(sum);
+	if (limit > 0 && norm + c.epsilon > limit)
+		scale = limit / (norm + c.epsilon);
+	bad = !isfinite(norm) || !isfinite(loss);
+	check_true(p, "clip: skip", (int)skip.host[0] == bad);
+	check_true(p, "clip: scale", bad || (float)got.host[0] == (float)scale);
+	p->ops->free(p->device, in);
+	buf_free(&got);
+	buf_free(&skip);
+}
+
 void check_update(struct path *p)
 {
 	for (size_t i = 0; i < N_LENGTHS; i++) {
@@ -128,5 +243,18 @@ void check_update(struct path *p)
 		sums(p, lengths[i]);
 		convert(p, lengths[i], PFW_F32);
 		convert(p, lengths[i], PFW_BF16);
+	}
+	if (p->k->adamw_of)
+		many_updates(p);
+	if (p->k->sum_squares_of)
+		many_sums(p);
+	if (p->k->clip) {
+		clip(p, 1.0, 2.0, 5.0);
+		clip(p, 100.0, 2.0, 5.0);
+		clip(p, 0.0, 1e300, 5.0);
+		clip(p, 1.0, 1e300, 5.0);
+		clip(p, 1.0, (double)INFINITY, 5.0);
+		clip(p, 1.0, (double)NAN, 5.0);
+		clip(p, 1.0, 2.0, (double)NAN);
 	}
 }
