@@ -240,6 +240,12 @@ struct pfw_device_info {
 			       sleeps; 0: cores are shared */
 };
 
+/** Memory of a device, in words that another process of the host understands; the
+ *  device's own. */
+struct pfw_lent {
+	uint8_t bytes[128];
+};
+
 #define PFW_COPY_IN 1u  /**< host to device */
 #define PFW_COPY_OUT 2u /**< device to host */
 #define PFW_COPY_ON 3u  /**< device to device */
@@ -319,6 +325,20 @@ struct pfw_device_ops {
 	/** (optional: nothing is to be done)  What others have written into its
 	 *  memory so far is seen by what is queued from now on. */
 	int (*arrived)(void *device, struct pfw_error *err);
+
+	/* (optional, all three: its memory is this process's alone) */
+	/** For a device of the same plugin in another process of this host, or in
+	 *  this one; memory of alloc(), as long as it is not freed. */
+	int (*lend)(void *device, void *ptr, struct pfw_lent *out,
+		    struct pfw_error *err);
+	/** Where lent memory is for this device; @p ours: this process has lent it.
+	 *  *in_place is 1 where kernels use it as they use this device's own, and 0
+	 *  where it is to be copied from, with PFW_COPY_ON.  -ENOTSUP: not on this
+	 *  machine. */
+	int (*borrow)(void *device, const struct pfw_lent *from, int ours,
+		      void **out, int *in_place, struct pfw_error *err);
+	/** Before its owner frees it. */
+	void (*give_back)(void *device, void *ptr);
 };
 
 /** What a stage is given. */

@@ -39,6 +39,7 @@ struct cuda_lt {
 };
 
 struct cuda_chunk;
+struct cuda_loan;
 
 struct cuda_device {
 	int card;
@@ -48,6 +49,7 @@ struct cuda_device {
 	cudaStream_t stream; /* fills new memory */
 	struct cuda_chunk *chunks;
 	int flushes; /* what others write must be asked for */
+	struct cuda_loan *loans; /* other processes' memory */
 };
 
 struct cuda_plan;
@@ -70,6 +72,8 @@ void cuda_note(struct cuda_queue *q, const char *call, int e);
 int cuda_alloc(void *device, size_t bytes, void **out, struct pfw_error *err);
 void cuda_free(void *device, void *ptr);
 void cuda_free_all(struct cuda_device *dev);
+/** Where the allocation of CUDA's that a piece is part of begins. */
+void *cuda_allocation_of(const struct cuda_device *dev, const void *ptr);
 int cuda_pin(void *device, void *ptr, size_t bytes, struct pfw_error *err);
 void cuda_unpin(void *device, void *ptr);
 
@@ -81,6 +85,13 @@ void cuda_mark(void *device, const char *name);
 int cuda_share(void *device, void *ptr, size_t bytes, int *dmabuf,
 	       uint64_t *offset, struct pfw_error *err);
 int cuda_arrived(void *device, struct pfw_error *err);
+
+/* lend.c */
+int cuda_lend(void *device, void *ptr, struct pfw_lent *out,
+	      struct pfw_error *err);
+int cuda_borrow(void *device, const struct pfw_lent *from, int ours, void **out,
+		int *in_place, struct pfw_error *err);
+void cuda_give_back(void *device, void *ptr);
 
 /* driver.c */
 /** A dmabuf of whole pages of the card's memory, or -1. */

@@ -224,6 +224,9 @@ static const struct pfw_device_ops ops = {
 	.mark = cuda_mark,
 	.share = cuda_share,
 	.arrived = cuda_arrived,
+	.lend = cuda_lend,
+	.borrow = cuda_borrow,
+	.give_back = cuda_give_back,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

@@ -132,6 +132,16 @@ void cuda_free(void *device, void *ptr)
 	}
 }
 
+void *cuda_allocation_of(const struct cuda_device *dev, const void *ptr)
+{
+	const char *p = ptr;
+
+	for (const struct cuda_chunk *c = dev->chunks; c; c = c->next)
+		if (p >= c->base && p < c->base + c->bytes)
+			return c->base;
+	return NULL;
+}
+
 void cuda_free_all(struct cuda_device *dev)
 {
 	while (dev->chunks) {

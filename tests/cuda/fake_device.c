@@ -193,6 +193,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int device)
 		return e;
 	memset(out, 0, sizeof(*out));
 	snprintf(out->name, sizeof(out->name), "stand-in %d", device);
+	snprintf(out->uuid.bytes, sizeof(out->uuid.bytes), "card %d", device);
 	out->major = 9;
 	out->multiProcessorCount = 4;
 	out->warpSize = 32;
@@ -233,4 +234,27 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
 	*least = 0;
 	*greatest = -5;
 	return e;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
+{
+	cudaError_t e = fake_enter("cudaDeviceCanAccessPeer");
+
+	*can = device != peer && device < devices() && peer < devices();
+	return e;
+}
+
+/* Once is enough, and twice is an error, as in CUDA. */
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
+{
+	static _Thread_local int enabled;
+	cudaError_t e = fake_enter("cudaDeviceEnablePeerAccess");
+
+	(void)flags;
+	if (e || peer == current)
+		return fake_leave(e ? e : cudaErrorInvalidDevice);
+	if (enabled)
+		return fake_leave(cudaErrorPeerAccessAlreadyEnabled);
+	enabled = 1;
+	return cudaSuccess;
 }

@@ -1,7 +1,11 @@
 /* The stand-in's memory: "device" and pinned blocks, known by their addresses. */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cuda/fake_impl.h"
 
@@ -13,6 +17,8 @@ struct block {
 	size_t bytes;
 	enum cudaMemoryType type;
 	int registered; /* cudaHostRegister: not ours to free */
+	int fd;         /* of "device" memory, which others may open; else -1 */
+	unsigned opens; /* of another process's; 0: it is ours */
 };
 
 static struct block *blocks;
@@ -46,14 +52,14 @@ int fake_cuda_is_device(const void *ptr, size_t bytes)
 }
 
 static cudaError_t add(void *base, size_t bytes, enum cudaMemoryType type,
-		       int registered)
+		       int registered, int fd, unsigned opens)
 {
 	struct block *b = malloc(sizeof(*b));
 
 	if (!b)
 		return cudaErrorMemoryAllocation;
 	pthread_mutex_lock(&fake_lock);
-	*b = (struct block){ blocks, base, bytes, type, registered };
+	*b = (struct block){ blocks, base, bytes, type, registered, fd, opens };
 	blocks = b;
 	pthread_mutex_unlock(&fake_lock);
 	fake_count(1);
@@ -62,14 +68,23 @@ static cudaError_t add(void *base, size_t bytes, enum cudaMemoryType type,
 
 static cudaError_t allocate(void **out, size_t bytes, enum cudaMemoryType type)
 {
-	void *p = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int device = type == cudaMemoryTypeDevice;
+	int fd = device ? memfd_create("card", MFD_CLOEXEC) : -1;
+	void *p = MAP_FAILED;
 
-	if (p == MAP_FAILED)
+	bytes = bytes ? bytes : 1;
+	if (!device || (fd >= 0 && !ftruncate(fd, (off_t)bytes)))
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			 device ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd,
+			 0);
+	if (p == MAP_FAILED) {
+		if (fd >= 0)
+			close(fd);
 		return cudaErrorMemoryAllocation;
+	}
 	memset(p, RUBBISH, bytes);
 	*out = p;
-	return add(p, bytes ? bytes : 1, type, 0);
+	return add(p, bytes, type, 0, fd, 0);
 }
 
 /* As in CUDA, freeing waits for all work: it may use the block. */
@@ -83,7 +98,8 @@ static cudaError_t release(void *ptr, enum cudaMemoryType type, int registered)
 	pthread_mutex_lock(&fake_lock);
 	while (*at && (*at)->base != ptr)
 		at = &(*at)->next;
-	if (*at && (*at)->type == type && (*at)->registered == registered) {
+	if (*at && (*at)->type == type && (*at)->registered == registered &&
+	    !(*at)->opens) {
 		b = *at;
 		*at = b->next;
 	}
@@ -92,6 +108,8 @@ static cudaError_t release(void *ptr, enum cudaMemoryType type, int registered)
 		return cudaErrorInvalidValue;
 	if (!registered)
 		munmap(b->base, b->bytes);
+	if (b->fd >= 0)
+		close(b->fd);
 	free(b);
 	fake_count(-1);
 	return cudaSuccess;
@@ -142,7 +160,7 @@ cudaError_t cudaHostRegister(void *ptr, size_t bytes, unsigned flags)
 		return e;
 	if (fake_type(ptr, 1) != cudaMemoryTypeUnregistered)
 		return fake_leave(cudaErrorHostMemoryAlreadyRegistered);
-	return fake_leave(add(ptr, bytes, cudaMemoryTypeHost, 1));
+	return fake_leave(add(ptr, bytes, cudaMemoryTypeHost, 1, -1, 0));
 }
 
 cudaError_t cudaHostUnregister(void *ptr)
@@ -176,4 +194,112 @@ cudaError_t cudaMemGetInfo(size_t *left, size_t *total)
 
 	*left = *total = (size_t)1 << 32;
 	return e;
+}
+
+/* What a handle holds: whose memory, and which. */
+struct ipc {
+	pid_t pid;
+	int fd;
+	size_t bytes;
+};
+
+/* CUDA wants the allocation's beginning, so the stand-in does too. */
+cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *handle, void *ptr)
+{
+	cudaError_t e = fake_enter("cudaIpcGetMemHandle");
+	struct ipc ipc;
+	struct block *b;
+
+	if (e)
+		return e;
+	pthread_mutex_lock(&fake_lock);
+	b = find(ptr);
+	if (!b || b->base != ptr || b->fd < 0 || b->opens)
+		e = cudaErrorInvalidValue;
+	else
+		ipc = (struct ipc){ getpid(), b->fd, b->bytes };
+	pthread_mutex_unlock(&fake_lock);
+	memset(handle, 0, sizeof(*handle));
+	if (!e)
+		memcpy(handle, &ipc, sizeof(ipc));
+	return fake_leave(e);
+}
+
+/* A file is the same whatever descriptor it has: it was opened already? */
+static struct block *opened(const struct stat *st)
+{
+	struct stat other;
+
+	for (struct block *b = blocks; b; b = b->next)
+		if (b->opens && !fstat(b->fd, &other) &&
+		    other.st_ino == st->st_ino && other.st_dev == st->st_dev)
+			return b;
+	return NULL;
+}
+
+static cudaError_t open_memory(const struct ipc *ipc, void **out)
+{
+	char path[64];
+	struct stat st;
+	struct block *b;
+	void *p;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)ipc->pid, ipc->fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		if (fd >= 0)
+			close(fd);
+		return cudaErrorMapBufferObjectFailed;
+	}
+	pthread_mutex_lock(&fake_lock);
+	b = opened(&st);
+	if (b)
+		b->opens++;
+	pthread_mutex_unlock(&fake_lock);
+	if (b) {
+		close(fd);
+		*out = b->base;
+		return cudaSuccess;
+	}
+	p = mmap(NULL, ipc->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		close(fd);
+		return cudaErrorMapBufferObjectFailed;
+	}
+	*out = p;
+	return add(p, ipc->bytes, cudaMemoryTypeDevice, 0, fd, 1);
+}
+
+/* Not by the process that made it, as in CUDA. */
+cudaError_t cudaIpcOpenMemHandle(void **out, cudaIpcMemHandle_t handle,
+				 unsigned flags)
+{
+	cudaError_t e = fake_enter("cudaIpcOpenMemHandle");
+	struct ipc ipc;
+
+	if (e)
+		return e;
+	memcpy(&ipc, &handle, sizeof(ipc));
+	if (flags != cudaIpcMemLazyEnablePeerAccess || ipc.pid == getpid())
+		return fake_leave(cudaErrorInvalidValue);
+	return fake_leave(open_memory(&ipc, out));
+}
+
+cudaError_t cudaIpcCloseMemHandle(void *ptr)
+{
+	cudaError_t e = fake_enter("cudaIpcCloseMemHandle");
+	struct block *b;
+	int last = 0;
+
+	if (e)
+		return e;
+	pthread_mutex_lock(&fake_lock);
+	b = find(ptr);
+	if (!b || b->base != ptr || !b->opens)
+		e = cudaErrorInvalidValue;
+	else if (--b->opens == 0)
+		last = 1;
+	pthread_mutex_unlock(&fake_lock);
+	return fake_leave(last ? release(ptr, cudaMemoryTypeDevice, 0) : e);
 }
