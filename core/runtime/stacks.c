@@ -181,6 +181,8 @@ int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err)
 		if (!rank->stacks[i].n_layers || !below->ops->describe)
 			continue;
 		below->ops->describe(below->transport, text, sizeof(text));
+		if (!*text)
+			continue;
 		snprintf(event.text, sizeof(event.text), "  %-10s %s",
 			 choice_of(rank, i)->transport.plugin->info.name, text);
 		rc = rank->boot->ops->tell(rank->boot, &event, err);

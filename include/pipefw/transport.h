@@ -165,9 +165,9 @@ struct pfw_transport_ops {
 	 * it may be set to a half-open object, which close_channel() takes).
 	 * The core opens all channels of a rank in turn until none says -EAGAIN.
 	 *
-	 * -ENOTSUP of the first call, where slots were to be a device's memory: not
-	 * on this machine.  The core asks again for memory of the host, and copies;
-	 * the other end need not know.
+	 * -ENOTSUP, where slots were to be a device's memory: not on this machine, or
+	 * not to this peer.  The core closes what is half open, asks again for memory
+	 * of the host, and copies; the other end need not know.
 	 */
 	int (*open_channel)(void *transport, const struct pfw_channel_info *info,
 			    const struct pfw_address *peer, void **channel,
@@ -225,7 +225,7 @@ struct pfw_transport_ops {
 
 	/**
 	 * (optional: nothing to tell)  What it has found and uses, for the run's
-	 * header, in a few words and without a newline.  When the channels of
+	 * header, in a few words and without a newline; none: nothing to tell.  When the channels of
 	 * the rank are open.
 	 */
 	void (*describe)(void *transport, char *out, size_t len);

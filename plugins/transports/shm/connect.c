@@ -1,5 +1,5 @@
 #include "connect.h"
-#include "wire.h"
+#include "peer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -154,15 +154,16 @@ static const char *judge(const struct shm_listener *l, const struct shm_header *
 /* false: hang up. */
 static bool hear(const struct shm_listener *l, struct shm_caller *c)
 {
-	struct shm_header h;
+	struct shm_hello h;
 	ssize_t n = recv(c->socket, &h, sizeof(h), MSG_DONTWAIT | MSG_TRUNC);
 	const char *no;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (c->greeted || n != (ssize_t)sizeof(h) || h.magic != SHM_MAGIC)
+	if (c->greeted || n != (ssize_t)sizeof(h) ||
+	    h.header.magic != SHM_MAGIC)
 		return false;
-	no = judge(l, &h);
+	no = judge(l, &h.header);
 	if (no) {
 		shm_reply_send(c->socket, EACCES, no, -1);
 		return false;
@@ -202,34 +203,73 @@ static int refuse(int socket, const struct shm_header *own,
 	return pfw_error_set(err, e.code, "%s", e.text);
 }
 
+/* The caller's slots, as this end reaches them; what does not work the caller is
+ * told, which will call again. */
+static int borrow(const struct shm_caller *c, struct shm_lent *lent,
+		  struct pfw_error *err)
+{
+	struct pfw_error e;
+	int rc = shm_lent_borrow(lent, &c->wants.slots,
+				 shm_is_this_process(c->socket), &e);
+
+	if (!rc)
+		return 0;
+	shm_reply_send(c->socket, ENOTSUP, e.text, -1);
+	return pfw_error_set(err, e.code, "%s", e.text);
+}
+
+/* One end has a device's memory, and one does not: then none. */
+static int settle_memory(struct shm_listener *l, uint32_t i,
+			 const struct shm_header *own, struct pfw_error *err)
+{
+	if (own->memory != PFW_MEM_HOST)
+		return pfw_error_set(err, ENOTSUP, "rank %u " SHM_HOST_PEER,
+				     own->from);
+	shm_reply_send(l->callers[i].socket, ENOTSUP,
+		       "the other end " SHM_HOST_PEER, -1);
+	hang_up(l, i);
+	return -EAGAIN;
+}
+
+static bool is_called(const struct shm_caller *c, const struct shm_header *own)
+{
+	return c->greeted && c->wants.header.from == own->from &&
+	       c->wants.header.kind == own->kind;
+}
+
 int shm_answer(struct shm_listener *l, const struct shm_header *own, int memfd,
-	       int *out, struct pfw_error *err)
+	       struct shm_lent *lent, int *out, struct pfw_error *err)
 {
 	int rc = listen_to_callers(l, err);
+	struct shm_caller *c;
 	uint32_t i = 0;
-	int fd;
 
 	if (rc)
 		return rc;
-	while (i < l->n_callers && !(l->callers[i].greeted &&
-				     l->callers[i].wants.from == own->from &&
-				     l->callers[i].wants.kind == own->kind))
+	while (i < l->n_callers && !is_called(&l->callers[i], own))
 		i++;
 	if (i == l->n_callers)
 		return -EAGAIN;
-	fd = l->callers[i].socket;
-	if (memcmp(&l->callers[i].wants, own, sizeof(*own))) {
-		rc = refuse(fd, own, &l->callers[i].wants, err);
+	c = &l->callers[i];
+	if (c->wants.header.memory != own->memory)
+		return settle_memory(l, i, own, err);
+	if (memcmp(&c->wants.header, own, sizeof(*own)))
+		rc = refuse(c->socket, own, &c->wants.header, err);
+	else if (own->memory != PFW_MEM_HOST)
+		rc = borrow(c, lent, err);
+	if (rc) {
 		hang_up(l, i);
 		return rc;
 	}
-	if (shm_reply_send(fd, 0, "", memfd)) {
+	*out = c->socket;
+	if (shm_reply_send(c->socket, 0, "", memfd)) {
 		/* It has hung up; it may call again. */
+		shm_lent_free(lent);
 		hang_up(l, i);
+		*out = -1;
 		return -EAGAIN;
 	}
 	drop_caller(l, i);
-	*out = fd;
 	return 0;
 }
 
@@ -260,7 +300,7 @@ int shm_address_check(const struct shm_listener *l, const struct pfw_address *pe
 	return 0;
 }
 
-static int dial(const struct pfw_address *peer, const struct shm_header *own,
+static int dial(const struct pfw_address *peer, const struct shm_hello *own,
 		int *out, struct pfw_error *err)
 {
 	struct sockaddr_un name;
@@ -280,12 +320,12 @@ static int dial(const struct pfw_address *peer, const struct shm_header *own,
 		if (rc != -EAGAIN) /* else its queue of callers is full */
 			pfw_error_set(err, -rc, "rank %u does not answer: it is "
 				      "gone, or in another network namespace (%s)",
-				      own->to, strerror(-rc));
+				      own->header.to, strerror(-rc));
 		goto err_close;
 	}
 	if (!shm_same_user(fd)) {
 		rc = pfw_error_set(err, EACCES, "the process that answers for rank "
-				   "%u is another user's", own->to);
+				   "%u is another user's", own->header.to);
 		goto err_close;
 	}
 	if (send(fd, own, sizeof(*own), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -301,9 +341,10 @@ err_close:
 }
 
 int shm_call(const struct shm_listener *l, const struct pfw_address *peer,
-	     const struct shm_header *own, int *socket, int *memfd,
+	     const struct shm_hello *own, int *socket, int *memfd,
 	     struct pfw_error *err)
 {
+	uint32_t to = own->header.to;
 	struct shm_reply reply;
 	int rc;
 
@@ -321,9 +362,9 @@ int shm_call(const struct shm_listener *l, const struct pfw_address *peer,
 	}
 	if (rc == -EPROTO)
 		return pfw_error_set(err, EPROTO, "what answers for rank %u is not "
-				     "the shm transport", own->to);
+				     "the shm transport", to);
 	if (!rc && reply.code)
 		return pfw_error_set(err, reply.code, "rank %u refuses rank %u: %s",
-				     own->to, l->rank, reply.text);
+				     to, l->rank, reply.text);
 	return rc;
 }

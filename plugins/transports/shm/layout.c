@@ -22,9 +22,9 @@ static int check(const struct pfw_channel_info *info, struct pfw_error *err)
 		return pfw_error_set(err, EINVAL,
 				     "a channel from rank %u to itself: shm joins "
 				     "two different ranks", info->from);
-	if (info->memory != PFW_MEM_HOST)
-		return pfw_error_set(err, ENOTSUP, "shm has host memory only, "
-				     "this channel asks for kind %u", info->memory);
+	if (info->memory != PFW_MEM_HOST && !info->device_ops)
+		return pfw_error_set(err, ENOTSUP, "memory of kind %u, and no "
+				     "device that has it", info->memory);
 	if (info->n_slots < 1 || info->n_slots > SHM_MAX_SLOTS)
 		return pfw_error_set(err, EINVAL, "a channel of %u slots: shm "
 				     "has 1 to %u", info->n_slots, SHM_MAX_SLOTS);
@@ -50,6 +50,7 @@ int shm_layout(const struct pfw_channel_info *info, uint64_t job, size_t page,
 		.from = info->from,
 		.to = info->to,
 		.kind = info->kind,
+		.memory = info->memory,
 		.slot_bytes = info->slot_bytes,
 		.job = job,
 	};
@@ -65,7 +66,9 @@ int shm_layout(const struct pfw_channel_info *info, uint64_t job, size_t page,
 		     (uint64_t)h.n_descriptors * sizeof(struct shm_descriptor);
 	h.released = round_up(h.released, SHM_PAIR);
 	h.slots = round_up(h.released + (uint64_t)h.n_slots * sizeof(uint64_t), page);
-	h.total = round_up(h.slots + h.stride * h.n_slots, page);
+	h.total = h.slots;
+	if (h.memory == PFW_MEM_HOST)
+		h.total = round_up(h.slots + h.stride * h.n_slots, page);
 	*out = h;
 	return 0;
 }

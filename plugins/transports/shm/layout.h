@@ -5,7 +5,8 @@
  *    control       one word a side: "I sleep, wake me"
  *    descriptors   a ring, one for each message that can be in flight
  *    released      one counter a slot
- *    slots         the payload; from a page boundary on
+ *    slots         the payload; from a page boundary on; none where the slots
+ *                  are a device's memory, which lies elsewhere (lent.h)
  *
  * A message is published by one store: the sequence word of its descriptor,
  * so that the receiver finds word and description in the one line it polls.
@@ -25,7 +26,7 @@
 #include <stdatomic.h>
 
 #define SHM_MAGIC 0x6d68732d77666970u /* "pifw-shm", also tells the endianness */
-#define SHM_VERSION 1u
+#define SHM_VERSION 2u
 #define SHM_MAX_SLOTS 65536u
 #define SHM_MAX_BYTES (1ull << 40) /* of one channel */
 /* Two lines: the processor fetches them in pairs. */
@@ -39,6 +40,8 @@ struct shm_header {
 	uint32_t n_slots;
 	uint32_t n_descriptors; /* a power of two */
 	uint32_t from, to, kind;
+	uint32_t memory; /* PFW_MEM_* */
+	uint32_t unused;
 	uint64_t slot_bytes;
 	uint64_t stride; /* from slot to slot */
 	uint64_t job;

@@ -11,6 +11,15 @@
 #define SYS_pidfd_open 434 /* the same on every architecture */
 #endif
 
+bool shm_is_this_process(int socket)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return !getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &len) &&
+	       who.pid == getpid();
+}
+
 void shm_peer_init(struct shm_peer *peer, int socket, uint32_t rank)
 {
 	struct ucred who;

@@ -11,6 +11,7 @@
 
 #include <pipefw/base.h>
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct shm_peer {
@@ -25,6 +26,8 @@ struct shm_peer {
 /** Takes over @p socket. */
 void shm_peer_init(struct shm_peer *peer, int socket, uint32_t rank);
 void shm_peer_free(struct shm_peer *peer);
+/** Is the process at the other end of the socket this one? */
+bool shm_is_this_process(int socket);
 /** 0, or -EPIPE and what is known.  One system call. */
 int shm_peer_check(const struct shm_peer *peer, struct pfw_error *err);
 

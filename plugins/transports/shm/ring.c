@@ -29,7 +29,8 @@ int shm_ring_init(struct shm_ring *ring, const struct shm_header *header,
 		.stride = header->stride,
 		.descriptors = (void *)(base + header->descriptors),
 		.released = (void *)(base + header->released),
-		.slots = base + header->slots,
+		.slots = header->memory == PFW_MEM_HOST ?
+				 base + header->slots : NULL,
 		.control = (void *)(base + header->control),
 		.slot = calloc(header->n_slots, sizeof(struct shm_ring_slot)),
 	};
@@ -97,7 +98,8 @@ int shm_ring_send(struct shm_ring *ring, uint32_t slot, uint64_t bytes,
 	/* Sequentially consistent: before the look at the sleeper's word. */
 	atomic_store_explicit(&d->sequence, ring->next, memory_order_seq_cst);
 	pass_line(d);
-	pass_line(ring->slots + slot * ring->stride);
+	if (ring->slots)
+		pass_line(ring->slots + slot * ring->stride);
 	shm_wake(&ring->control->receiver_sleeps, ANY_MESSAGE);
 	return 0;
 }

@@ -28,7 +28,7 @@ struct shm_ring {
 	uint64_t stride;
 	struct shm_descriptor *descriptors;
 	_Atomic uint64_t *released;
-	unsigned char *slots;
+	unsigned char *slots; /* NULL: a device's memory, see lent.h */
 	struct shm_control *control;
 	struct shm_ring_slot *slot; /* n_slots */
 };

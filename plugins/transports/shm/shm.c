@@ -3,7 +3,7 @@
  *
  * layout.h says what is shared, ring.c moves the messages, wait.c sleeps,
  * connect.c brings the two ends together, peer.c tells whether the other one
- * lives.  A rank may be a process or a thread; open() and check() speak of the
+ * lives, lent.c has slots that are a device's memory.  A rank may be a process or a thread; open() and check() speak of the
  * process that calls open().
  */
 #include "connect.h"
@@ -16,13 +16,25 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A dead process wakes nobody: a sleeper looks around this often. */
 #define LOOK_NS (100 * PFW_MS)
+/* Between looks at a copy that a device is making. */
+#define NAP_NS 10000
 
 struct transport {
 	uint64_t spin_ns;
 	struct shm_listener listener;
+	struct shm_device device;
+};
+
+/* One that came from another card, and is being copied. */
+struct coming {
+	bool there;
+	uint32_t slot;
+	uint64_t bytes;
+	struct pfw_message_id id;
 };
 
 struct channel {
@@ -32,7 +44,10 @@ struct channel {
 	int sending;
 	struct shm_peer peer; /* its socket is there before the peer is known */
 	struct shm_segment segment;
-	struct shm_header header;
+	struct shm_lent lent;
+	struct shm_hello hello;
+	struct coming coming;
+	uint64_t copied_bytes;
 };
 
 static int shm_probe(char *why, size_t len)
@@ -52,7 +67,7 @@ static void shm_props(const struct pfw_values *opt, struct pfw_transport_props *
 	const struct pfw_transport_props props = {
 		.order = PFW_ORDER_CHANNEL,
 		.receive = PFW_RECEIVE_EARLY,
-		.memory = PFW_MEM_HOST,
+		.memory = PFW_MEM_HOST | PFW_MEM_CUDA,
 		.shared_slots = 1,
 		.max_slots = SHM_MAX_SLOTS,
 		.max_bytes = SHM_MAX_BYTES,
@@ -92,6 +107,7 @@ static void shm_close(void *transport)
 	if (!t)
 		return;
 	shm_listener_close(&t->listener);
+	shm_device_close(&t->device);
 	free(t);
 }
 
@@ -103,12 +119,27 @@ static void shm_close_channel(void *channel)
 		return;
 	shm_ring_free(&c->ring);
 	shm_segment_free(&c->segment);
+	if (c->lent.own && c->sending && c->peer.socket >= 0)
+		shm_lent_await_return(&c->lent, c->peer.socket);
+	shm_lent_free(&c->lent);
 	shm_peer_free(&c->peer);
 	free(c);
 }
 
+/* The sender's device has them, the receiver learns where. */
+static int open_lent(struct transport *t, struct channel *c,
+		     const struct pfw_channel_info *info, struct pfw_error *err)
+{
+	int rc = shm_lent_init(&c->lent, &t->device, info,
+			       c->hello.header.stride, err);
+
+	if (!rc && c->sending)
+		rc = shm_lent_make(&c->lent, &c->hello.slots, err);
+	return rc;
+}
+
 /* The half-open end; the receiver's has its memory's file already. */
-static int new_channel(const struct transport *t,
+static int new_channel(struct transport *t,
 		       const struct pfw_channel_info *info, struct channel **out,
 		       struct pfw_error *err)
 {
@@ -121,9 +152,12 @@ static int new_channel(const struct transport *t,
 	c->sending = info->sending != 0;
 	c->peer = SHM_NO_PEER;
 	c->segment = SHM_NO_SEGMENT;
-	rc = shm_layout(info, t->listener.job, shm_page_bytes(), &c->header, err);
+	rc = shm_layout(info, t->listener.job, shm_page_bytes(),
+			&c->hello.header, err);
+	if (!rc && info->memory != PFW_MEM_HOST)
+		rc = open_lent(t, c, info, err);
 	if (!rc && !c->sending)
-		rc = shm_segment_make(&c->header, &c->segment, err);
+		rc = shm_segment_make(&c->hello.header, &c->segment, err);
 	if (rc) {
 		shm_close_channel(c);
 		return rc;
@@ -140,15 +174,16 @@ static int meet(struct transport *t, struct channel *c,
 
 	if (!c->sending) {
 		rc = shm_segment_fill(&c->segment, err);
-		return rc ? rc : shm_answer(&t->listener, &c->header,
-					    c->segment.fd, &c->peer.socket, err);
+		return rc ? rc : shm_answer(&t->listener, &c->hello.header,
+					    c->segment.fd, &c->lent,
+					    &c->peer.socket, err);
 	}
 	if (!c->segment.base) {
-		rc = shm_call(&t->listener, peer, &c->header, &c->peer.socket,
+		rc = shm_call(&t->listener, peer, &c->hello, &c->peer.socket,
 			      &memfd, err);
 		if (!rc)
-			rc = shm_segment_join(&c->header, memfd, &c->segment,
-					      err);
+			rc = shm_segment_join(&c->hello.header, memfd,
+					      &c->segment, err);
 	}
 	return rc ? rc : shm_segment_fill(&c->segment, err);
 }
@@ -172,11 +207,13 @@ static int shm_open_channel(void *transport, const struct pfw_channel_info *info
 		*channel = c;
 	}
 	rc = meet(t, c, peer, err);
+	if (rc == -ENOTSUP && err)
+		shm_device_note(&t->device, err->text);
 	if (rc)
 		return rc;
 	shm_segment_close_fd(&c->segment);
 	shm_peer_init(&c->peer, c->peer.socket, other);
-	if (shm_ring_init(&c->ring, &c->header, c->segment.base))
+	if (shm_ring_init(&c->ring, &c->hello.header, c->segment.base))
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -185,6 +222,8 @@ static void *shm_slot(void *channel, uint32_t slot)
 {
 	struct channel *c = channel;
 
+	if (c->lent.of)
+		return shm_lent_slot(&c->lent, slot);
 	return c->ring.slots + slot * c->ring.stride;
 }
 
@@ -202,12 +241,46 @@ static int shm_send(void *channel, uint32_t slot, uint64_t bytes,
 static int shm_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 		    struct pfw_message_id *id, struct pfw_error *err)
 {
-	return shm_ring_recv(&((struct channel *)channel)->ring, slot, bytes, id, err);
+	struct channel *c = channel;
+	struct coming *m = &c->coming;
+	int rc = 0;
+
+	if (!shm_lent_is_far(&c->lent))
+		return shm_ring_recv(&c->ring, slot, bytes, id, err);
+	if (!m->there) {
+		rc = shm_ring_recv(&c->ring, &m->slot, &m->bytes, &m->id, err);
+		if (!rc)
+			rc = shm_lent_copy(&c->lent, m->slot, m->bytes, err);
+		m->there = !rc;
+	}
+	if (!rc)
+		rc = shm_lent_is_copied(&c->lent, err);
+	if (rc <= 0)
+		return rc ? rc : -EAGAIN;
+	*slot = m->slot;
+	*bytes = m->bytes;
+	*id = m->id;
+	m->there = false;
+	c->copied_bytes += m->bytes;
+	return 0;
 }
 
 static int shm_release(void *channel, uint32_t slot, struct pfw_error *err)
 {
 	return shm_ring_release(&((struct channel *)channel)->ring, slot, err);
+}
+
+/* Also until it has failed, which recv() tells. */
+static int await_copy(const struct channel *c, uint64_t deadline)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+
+	while (!shm_lent_is_copied(&c->lent, NULL)) {
+		if (pfw_now() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&nap, NULL);
+	}
+	return 0;
 }
 
 static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
@@ -218,6 +291,8 @@ static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
 
 	if (c->sending && slot >= c->ring.n_slots)
 		return -EINVAL;
+	if (c->coming.there)
+		return await_copy(c, deadline);
 	w = c->sending ? shm_ring_watch_slot(&c->ring, slot) :
 			 shm_ring_watch_message(&c->ring);
 	if (shm_spin(&w, c->spin_ns, deadline))
@@ -250,10 +325,16 @@ static void shm_stats(void *channel, struct pfw_channel_stats *out)
 	const struct pfw_channel_stats stats = {
 		.messages = c->ring.next,
 		.bytes = c->ring.bytes,
+		.copied_bytes = c->copied_bytes,
 		.sleeps = c->sleeps,
 	};
 
 	give(out, out->size, &stats, sizeof(stats));
+}
+
+static void shm_describe(void *transport, char *out, size_t len)
+{
+	shm_device_describe(&((struct transport *)transport)->device, out, len);
 }
 
 static const struct pfw_transport_ops ops = {
@@ -272,6 +353,7 @@ static const struct pfw_transport_ops ops = {
 	.wait = shm_wait,
 	.check = shm_check,
 	.stats = shm_stats,
+	.describe = shm_describe,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .name = "shm",

@@ -1,15 +1,22 @@
 /*
  * wire.h: what two ranks say to each other before they share memory.
  *
- * One packet each way (SOCK_SEQPACKET): a caller sends its struct shm_header,
- * and gets a struct shm_reply, which carries the memfd when its code is 0.
+ * One packet each way (SOCK_SEQPACKET): a caller sends its struct shm_hello, and
+ * gets a struct shm_reply, which carries the memfd when its code is 0.
  */
 #ifndef SHM_WIRE_H
 #define SHM_WIRE_H
 
 #include "layout.h"
 
+#include <pipefw/device.h>
+
 #include <stdbool.h>
+
+struct shm_hello {
+	struct shm_header header;
+	struct pfw_lent slots; /* where they are a device's memory */
+};
 
 struct shm_reply {
 	uint64_t magic;

@@ -1,0 +1,57 @@
+# Slots of shm that are the memory of the device, over the stand-in: each rank a
+# process, each a thread, on one card and on two; where a card's memory cannot be
+# lent, or one end has none, what goes by that edge is staged.  Always the same bits.
+. "$srcdir/tests/e2e/lib.sh"
+fake=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
+[ -e "$fake" ] || { echo 'skipped: no CUDA toolkit'; exit 77; }
+FAKE_CUDA_DELAY=100
+export FAKE_CUDA_DELAY
+
+# run NAME [OPTION]...: as train(), with the header.
+run() {
+	name=$1
+	shift
+	pipefw run "$tmp/tiny.cfg" --json --overwrite --out "$tmp/$name" \
+		--set device="$fake" "$@" >"$tmp/out" 2>"$tmp/err"
+}
+
+# as_one HEADER [OPTION]...: the bits of one rank, and what the header says of shm.
+as_one() {
+	header=$1
+	shift
+	run far "$@" || fail "$*: failed"
+	grep -q "^  shm  *$header\$" "$tmp/err" || fail "$*: not \"$header\""
+	same one far || fail "$*: other bits than one rank"
+}
+
+run one --set pipeline.ranks=1 || fail 'one rank'
+here='GPU memory in place'
+for schedule in gpipe 1f1b zb-h1; do
+	as_one "$here" --set pipeline.schedule=$schedule
+done
+as_one "$here" --set pipeline.ranks=3 --set pipeline.schedule=interleaved \
+	--set pipeline.chunks=2
+as_one "$here" --set pipeline.ranks=4 --set pipeline.ranks_per_process=2 \
+	--set model.layers=6
+as_one "$here" --set pipeline.ranks_per_process=2
+
+FAKE_CUDA_DEVICES=2
+export FAKE_CUDA_DEVICES
+far='GPU memory copied between cards'
+as_one "$far" --set pipeline.schedule=zb-h1
+as_one "$far" --set pipeline.ranks_per_process=2
+as_one "$here, copied between cards" --set pipeline.ranks=3 \
+	--set pipeline.schedule=interleaved --set pipeline.chunks=2
+unset FAKE_CUDA_DEVICES
+
+for call in cudaIpcOpenMemHandle cudaIpcGetMemHandle; do
+	FAKE_CUDA_FAIL=$call:1:801
+	export FAKE_CUDA_FAIL
+	as_one "GPU memory by staging: .*CUDA IPC: $call: .*" \
+		--set pipeline.schedule=interleaved --set pipeline.chunks=3
+	unset FAKE_CUDA_FAIL
+done
+run far --set device.except.0.name=cpu --set device.except.0.ranks=1 ||
+	fail 'a card and none'
+grep -q "GPU memory by staging: .* the host's memory" "$tmp/err" ||
+	fail 'a card and none: not said'
