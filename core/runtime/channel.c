@@ -343,7 +343,7 @@ static int fill_slot(struct pfw_rank *rank, const struct pfw_end *end,
 	}
 	rc = rank->device_ops->copy(rank->queue, to, data, bytes, PFW_COPY_IN,
 				    err);
-	return rc ? rc : rank->device_ops->sync(rank->queue, err);
+	return rc ? rc : pfw_rank_sync(rank, err);
 }
 
 int pfw_end_send_next(struct pfw_rank *rank, struct pfw_end *end,

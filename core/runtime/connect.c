@@ -301,6 +301,13 @@ static void pin_slots(struct pfw_rank *rank, struct pfw_end *end)
 		end->pinned = first;
 }
 
+/* Not where receives are posted: see bind_queue(). */
+static int may_bind(const struct pfw_rank *rank, const struct pfw_end *end)
+{
+	return end->memory != PFW_MEM_HOST && end->ops->bind_queue &&
+	       !end->ops->post && rank->device_ops->record;
+}
+
 /* What a device of its own memory computes on lies there, beside the slots where
  * these do not. */
 static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
@@ -316,7 +323,11 @@ static int open_mirrors(struct pfw_rank *rank, struct pfw_error *err)
 		if (!is_ours(rank, edge) || edge->from == edge->to ||
 		    edge->kind == PFW_CHANNEL_SCALAR)
 			continue;
-		end->behind = 1;
+		end->bound = may_bind(rank, end) &&
+			     !end->ops->bind_queue(end->channel, rank->queue,
+						   NULL);
+		end->behind = !end->bound;
+		rank->pending.n_bound += end->bound;
 		if (end->memory != PFW_MEM_HOST)
 			continue;
 		rc = pfw_rank_alloc(rank, pfw_size_mul(edge->n_slots,
@@ -359,6 +370,7 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 
 void pfw_rank_disconnect(struct pfw_rank *rank)
 {
+	pfw_rank_let_go(rank);
 	pfw_rank_close_pending(rank);
 	for (uint32_t i = 0; rank->ends && i < rank->job->n_edges; i++) {
 		struct pfw_end *end = &rank->ends[i];

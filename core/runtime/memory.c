@@ -44,7 +44,7 @@ int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,
 	int rc = rank->device_ops->copy(rank->queue, host, device, bytes,
 					PFW_COPY_OUT, err);
 
-	return rc ? rc : rank->device_ops->sync(rank->queue, err);
+	return rc ? rc : pfw_rank_sync(rank, err);
 }
 
 static int check_device(const struct pfw_rank *rank, struct pfw_error *err)

@@ -5,6 +5,10 @@
  *
  * One queue computes, one brings what came in, one takes out what goes; events
  * tie them: a copy goes on beside the kernels of another micro-batch.
+ *
+ * Where a transport is bound to the queue that computes, nothing is to be looked
+ * after: but then the queue may wait for other ranks, and the host must not wait
+ * for it without a deadline.
  */
 #include <errno.h>
 #include <sched.h>
@@ -15,6 +19,7 @@
 #include "runtime/rank.h"
 
 #define NAP_NS 20000 /* between looks, where cores are shared */
+#define LETTING_GO_NS (2 * PFW_S) /* what was queued is done by then, or never */
 
 static uint32_t count_slots(const struct pfw_rank *rank)
 {
@@ -46,9 +51,9 @@ int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
 	uint32_t n = count_slots(rank);
 	int rc = 0;
 
-	if (!n || !ops->record)
+	if (!(n + p->n_bound) || !ops->record)
 		return 0;
-	n += count_posts(rank);
+	n += count_posts(rank) + (p->n_bound != 0);
 	p->items = calloc(n, sizeof(*p->items));
 	if (!p->items)
 		return pfw_error_set(err, ENOMEM, "out of memory");
@@ -74,8 +79,10 @@ void pfw_rank_close_pending(struct pfw_rank *rank)
 	if (!p->items)
 		return;
 	/* Copies end before the slots go. */
-	ops->close_queue(p->in);
-	ops->close_queue(p->out);
+	if (p->in)
+		ops->close_queue(p->in);
+	if (p->out)
+		ops->close_queue(p->out);
 	ops->close_event(p->came);
 	ops->close_event(p->made);
 	for (uint32_t i = 0; i < p->capacity; i++)
@@ -122,6 +129,8 @@ static int perform(const struct pfw_deferred *what, struct pfw_error *err)
 	case PFW_LATER_SEND:
 		return end->ops->send(end->channel, what->slot, what->bytes,
 				      &what->id, err);
+	case PFW_LATER_NOTHING:
+		return 0;
 	case PFW_LATER_POST:
 		return end->ops->post(end->channel, what->slot, what->bytes,
 				      err);
@@ -225,12 +234,25 @@ static void rest(const struct pfw_rank *rank)
 		nanosleep(&nap, NULL);
 }
 
+/* Behind all that the queue was given, where that may wait for others. */
+static int mark_end(struct pfw_rank *rank, struct pfw_error *err)
+{
+	const struct pfw_deferred nothing = { .does = PFW_LATER_NOTHING };
+
+	if (!rank->pending.n_bound)
+		return 0;
+	return defer(rank, rank->queue, &nothing, err);
+}
+
 int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
 {
 	struct pfw_status *s = rank->boot->status;
-	uint32_t left = rank->pending.n + 1;
+	uint32_t left = PFW_NONE;
 	uint64_t since = 0;
-	int rc = pfw_rank_settle(rank, err);
+	int rc = mark_end(rank, err);
+
+	if (!rc)
+		rc = pfw_rank_settle(rank, err);
 
 	if (rc || !rank->pending.n)
 		return rc;
@@ -257,4 +279,30 @@ int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
 	if (!rc)
 		atomic_store(&s->wait, PFW_WAIT_NOTHING);
 	return rc;
+}
+
+int pfw_rank_sync(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = rank->pending.n_bound ? pfw_rank_drain(rank, err) : 0;
+
+	return rc ? rc : rank->device_ops->sync(rank->queue, err);
+}
+
+/* A peer that lives may write once more what it had queued, so more than once. */
+void pfw_rank_let_go(struct pfw_rank *rank)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	struct pfw_pending *p = &rank->pending;
+	uint64_t end = pfw_now() + LETTING_GO_NS;
+
+	if (!p->n_bound || !p->items ||
+	    ops->record(rank->queue, p->items[0].event, NULL))
+		return;
+	do {
+		for (uint32_t i = 0; i < rank->job->n_edges; i++)
+			if (rank->ends[i].bound)
+				rank->ends[i].ops->bind_queue(
+					rank->ends[i].channel, NULL, NULL);
+		rest(rank);
+	} while (!ops->query(p->items[0].event, NULL) && pfw_now() < end);
 }

@@ -20,6 +20,8 @@ struct pfw_end {
 	uint32_t memory; /**< PFW_MEM_* of the channel's slots */
 	uint32_t behind; /**< 1: a device of its own memory uses them, behind
 			      the host's back */
+	uint32_t bound;  /**< 1: likewise, and the rank's queue keeps the
+			      channel's order */
 	char *mirror; /**< its slots as device memory; NULL: the device reads
 			   and writes the channel's own */
 	void *pinned; /**< its slots, where the device holds them in place */
@@ -79,6 +81,7 @@ struct pfw_rank_chunk {
 #define PFW_LATER_RELEASE 0u
 #define PFW_LATER_SEND 1u
 #define PFW_LATER_POST 2u /**< as soon as all before it is done */
+#define PFW_LATER_NOTHING 3u
 
 /** What is done once the device has come so far. */
 struct pfw_deferred {
@@ -96,6 +99,7 @@ struct pfw_pending {
 	void *came, *made; /**< events that tie these two to it */
 	struct pfw_deferred *items;
 	uint32_t head, n, capacity;
+	uint32_t n_bound; /**< ends whose peers the device waits for by itself */
 };
 
 /** One action, as a device with events times it. */
@@ -283,8 +287,12 @@ int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
 			 uint32_t slot);
 /** Does what the device is ready for; never waits. */
 int pfw_rank_settle(struct pfw_rank *rank, struct pfw_error *err);
-/** Waits until nothing is deferred. */
+/** Waits until nothing is deferred, and the queue waits for no other rank. */
 int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err);
+/** sync() of the rank's queue, which has no deadline, after drain(). */
+int pfw_rank_sync(struct pfw_rank *rank, struct pfw_error *err);
+/** Whatever other ranks do, the queue does not wait for them any more. */
+void pfw_rank_let_go(struct pfw_rank *rank);
 
 /* timing.c */
 int pfw_rank_open_timing(struct pfw_rank *rank, struct pfw_error *err);

@@ -187,7 +187,7 @@ int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err)
 	}
 	rc = rank->device_ops->record(rank->queue, t->mark, err);
 	if (!rc)
-		rc = rank->device_ops->sync(rank->queue, err);
+		rc = pfw_rank_sync(rank, err);
 	now = pfw_now();
 	rank->busy_ns = rank->first_ns = 0;
 	for (uint32_t i = 0; !rc && i < t->n; i++)

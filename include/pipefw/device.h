@@ -339,6 +339,18 @@ struct pfw_device_ops {
 		      void **out, int *in_place, struct pfw_error *err);
 	/** Before its owner frees it. */
 	void (*give_back)(void *device, void *ptr);
+
+	/* (optional, both: queues are ordered by hosts alone)  @p word is of memory
+	 * that pin() has taken, which other processes' devices may know too.
+	 * -ENOTSUP: not on this machine. */
+	/** The word becomes @p value once all that was queued so far is done. */
+	int (*raise)(void *queue, uint64_t *word, uint64_t value,
+		     struct pfw_error *err);
+	/** What is queued from now on begins when the word is @p value or more.
+	 *  Who is to raise it must have been told so already, see bind_queue() in
+	 *  transport.h. */
+	int (*hold)(void *queue, uint64_t *word, uint64_t value,
+		    struct pfw_error *err);
 };
 
 /** What a stage is given. */

@@ -73,7 +73,7 @@ struct pfw_transport_props {
 	uint32_t shared_slots; /**< 1: both ends see the same bytes, so a slot
 				    counts once in the memory of a run */
 	uint32_t max_slots;    /**< per channel */
-	uint32_t stream_ordered; /**< 1: send and recv take a device stream */
+	uint32_t stream_ordered; /**< 1: send and recv take a device queue */
 	uint64_t max_bytes;    /**< of one slot */
 	uint64_t latency;      /**< estimate, ns */
 	uint64_t bandwidth;    /**< estimate, bytes/s; 0: not known */
@@ -219,7 +219,15 @@ struct pfw_transport_ops {
 
 	/**
 	 * (required with stream_ordered)  Ties the calls that follow to a queue
-	 * of the device: send() after what was queued, later work after recv().
+	 * of the channel's device: send() and release() are what comes after all
+	 * that was queued, and what is queued after acquire() and recv() comes
+	 * after these.  NULL: what still waits for this channel waits no more; no
+	 * message passes any longer.
+	 *
+	 * The core does so where receives are not posted: a queue may then wait for
+	 * work alone that its peer has queued before, and queues that share an
+	 * engine of the device cannot hold each other up for ever.  -ENOTSUP: not
+	 * on this machine; the hosts keep the order.
 	 */
 	int (*bind_queue)(void *channel, void *queue, struct pfw_error *err);
 

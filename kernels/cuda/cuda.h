@@ -38,6 +38,14 @@ struct cuda_lt {
 #undef X
 };
 
+/** Words in memory that a stream writes and waits for: 0, or a CUresult. */
+struct cuda_words {
+	int (*write)(cudaStream_t stream, unsigned long long at,
+		     unsigned long long value, unsigned flags);
+	int (*wait)(cudaStream_t stream, unsigned long long at,
+		    unsigned long long value, unsigned flags);
+};
+
 struct cuda_chunk;
 struct cuda_loan;
 
@@ -50,6 +58,7 @@ struct cuda_device {
 	struct cuda_chunk *chunks;
 	int flushes; /* what others write must be asked for */
 	struct cuda_loan *loans; /* other processes' memory */
+	struct cuda_words words; /* NULLs: not looked for yet, or none */
 };
 
 struct cuda_plan;
@@ -93,7 +102,15 @@ int cuda_borrow(void *device, const struct pfw_lent *from, int ours, void **out,
 		int *in_place, struct pfw_error *err);
 void cuda_give_back(void *device, void *ptr);
 
+/* words.c */
+int cuda_raise(void *queue, uint64_t *word, uint64_t value,
+	       struct pfw_error *err);
+int cuda_hold(void *queue, uint64_t *word, uint64_t value,
+	      struct pfw_error *err);
+
 /* driver.c */
+/** -ENOTSUP: the driver or the card has none. */
+int cuda_find_words(int card, struct cuda_words *out);
 /** A dmabuf of whole pages of the card's memory, or -1. */
 int cuda_export(uintptr_t first, size_t bytes);
 

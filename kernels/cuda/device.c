@@ -227,6 +227,8 @@ static const struct pfw_device_ops ops = {
 	.lend = cuda_lend,
 	.borrow = cuda_borrow,
 	.give_back = cuda_give_back,
+	.raise = cuda_raise,
+	.hold = cuda_hold,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

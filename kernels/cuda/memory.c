@@ -158,7 +158,9 @@ int cuda_pin(void *device, void *ptr, size_t bytes, struct pfw_error *err)
 	(void)device;
 	return cuda_result("cudaHostRegister",
 			   cudaHostRegister(ptr, bytes,
-					    cudaHostRegisterPortable), err);
+					    cudaHostRegisterPortable |
+						    cudaHostRegisterMapped),
+			   err);
 }
 
 void cuda_unpin(void *device, void *ptr)

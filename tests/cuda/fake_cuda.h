@@ -25,6 +25,11 @@ extern "C" {
 void fake_cuda_fail(const char *call, unsigned nth, cudaError_t error);
 /** Streams, events and blocks of memory that were made and not freed. */
 unsigned fake_cuda_alive(void);
+/** As the driver's cuStreamWriteValue64() and cuStreamWaitValue64(), flags 0. */
+int fake_cuda_write_value(cudaStream_t stream, unsigned long long at,
+			  unsigned long long value, unsigned flags);
+int fake_cuda_wait_value(cudaStream_t stream, unsigned long long at,
+			 unsigned long long value, unsigned flags);
 /** Is all of this "device" memory? */
 int fake_cuda_is_device(const void *ptr, size_t bytes);
 

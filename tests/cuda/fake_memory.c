@@ -170,6 +170,16 @@ cudaError_t cudaHostUnregister(void *ptr)
 	return e ? e : fake_leave(release(ptr, cudaMemoryTypeHost, 1));
 }
 
+cudaError_t cudaHostGetDevicePointer(void **out, void *ptr, unsigned flags)
+{
+	cudaError_t e = fake_enter("cudaHostGetDevicePointer");
+
+	if (!e && (flags || fake_type(ptr, 1) != cudaMemoryTypeHost))
+		e = fake_leave(cudaErrorInvalidValue);
+	*out = ptr;
+	return e;
+}
+
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *out,
 				     const void *ptr)
 {

@@ -1,12 +1,15 @@
 /* The stand-in's streams and events: a stream is a thread and its queue. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cuda/fake_impl.h"
 
-enum { RUN, COPY, SET, RECORD, WAIT };
+enum { RUN, COPY, SET, RECORD, WAIT, WRITE_WORD, WAIT_WORD };
+
+#define NAP_NS 10000 /* between looks at a word, which another process writes */
 
 struct CUevent_st {
 	uint64_t asked, done; /* records */
@@ -22,7 +25,7 @@ struct work {
 	const void *src;
 	size_t bytes;
 	struct CUevent_st *event;
-	uint64_t nth; /* of the event's records */
+	uint64_t nth; /* of the event's records; of a word its value */
 	void *staged; /* what was pageable: copied when it was asked for */
 };
 
@@ -87,6 +90,15 @@ static void record_or_wait(struct work *w)
 	pthread_mutex_unlock(&fake_lock);
 }
 
+static void wait_word(const struct work *w)
+{
+	_Atomic uint64_t *word = w->dst;
+	const struct timespec nap = { 0, NAP_NS };
+
+	while ((int64_t)(atomic_load(word) - w->nth) < 0)
+		nanosleep(&nap, NULL);
+}
+
 static void perform(struct work *w)
 {
 	switch (w->type) {
@@ -98,6 +110,12 @@ static void perform(struct work *w)
 		break;
 	case SET:
 		memset(w->dst, w->value, w->bytes);
+		break;
+	case WRITE_WORD:
+		atomic_store((_Atomic uint64_t *)w->dst, w->nth);
+		break;
+	case WAIT_WORD:
+		wait_word(w);
 		break;
 	default:
 		record_or_wait(w);
@@ -478,4 +496,31 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 			      1e6);
 	pthread_mutex_unlock(&fake_lock);
 	return fake_leave(e);
+}
+
+/* Only in memory that CUDA knows. */
+static int use_word(const char *call, int type, cudaStream_t s,
+		    unsigned long long at, unsigned long long value)
+{
+	struct work w = { .type = type, .dst = (void *)(uintptr_t)at,
+			  .nth = value };
+
+	if (at % 8 || fake_type(w.dst, 8) == cudaMemoryTypeUnregistered)
+		return (int)fake_leave(cudaErrorInvalidValue);
+	return (int)fake_enter(call) ? (int)cudaErrorUnknown :
+				       (int)enqueue(s, &w);
+}
+
+int fake_cuda_write_value(cudaStream_t s, unsigned long long at,
+			  unsigned long long value, unsigned flags)
+{
+	return flags ? (int)cudaErrorInvalidValue :
+		       use_word("cuStreamWriteValue64", WRITE_WORD, s, at, value);
+}
+
+int fake_cuda_wait_value(cudaStream_t s, unsigned long long at,
+			 unsigned long long value, unsigned flags)
+{
+	return flags ? (int)cudaErrorInvalidValue :
+		       use_word("cuStreamWaitValue64", WAIT_WORD, s, at, value);
 }

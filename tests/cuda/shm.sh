@@ -44,6 +44,13 @@ as_one "$here, copied between cards" --set pipeline.ranks=3 \
 	--set pipeline.schedule=interleaved --set pipeline.chunks=2
 unset FAKE_CUDA_DEVICES
 
+# A driver without stream memory operations: the hosts keep the order.
+FAKE_CUDA_WORDS=0
+export FAKE_CUDA_WORDS
+as_one "$here" --set pipeline.schedule=zb-h1
+FAKE_CUDA_DEVICES=2 as_one "$far"
+unset FAKE_CUDA_WORDS
+
 for call in cudaIpcOpenMemHandle cudaIpcGetMemHandle; do
 	FAKE_CUDA_FAIL=$call:1:801
 	export FAKE_CUDA_FAIL
@@ -55,3 +62,14 @@ run far --set device.except.0.name=cpu --set device.except.0.ranks=1 ||
 	fail 'a card and none'
 grep -q "GPU memory by staging: .* the host's memory" "$tmp/err" ||
 	fail 'a card and none: not said'
+
+# One that is killed while its device is behind leaves none waiting for ever.
+FAKE_CUDA_DELAY=20000
+status=0
+timeout 60 pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/far" \
+	--set device="$fake" --set pipeline.schedule=gpipe \
+	--set transport.name=shm --set transport.filters.0.name=fault \
+	--set transport.filters.0.fault=kill --set transport.filters.0.at=7 \
+	--set transport.filters.0.rank=0 >"$tmp/out" 2>"$tmp/err" || status=$?
+[ $status = 7 ] && grep -q 'rank 0 .* was killed by signal 9' "$tmp/err" ||
+	fail "a killed rank: status $status"

@@ -14,6 +14,15 @@
 
 extern const struct pfw_plugin pfw_plugin;
 
+/* Queues of the tests are streams. */
+static void *native(void *queue)
+{
+	return queue;
+}
+
+static const struct pfw_device_ops device = { .size = sizeof(device),
+					      .native = native };
+
 int pair_open_transports(struct pair *p, const char *option)
 {
 	const char *texts[] = { LIBRARY, option };
@@ -41,6 +50,7 @@ int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
 	struct pfw_channel_info info = {
 		.size = sizeof(info), .from = 0, .to = 1, .kind = kind,
 		.n_slots = 3, .slot_bytes = slot_bytes, .memory = memory,
+		.device_ops = &device,
 	};
 	uint64_t stop = pfw_now() + 20 * PFW_S;
 	int rc[2] = { -EAGAIN, -EAGAIN };

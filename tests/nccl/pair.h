@@ -4,6 +4,7 @@
 #ifndef PFW_TESTS_PAIR_H
 #define PFW_TESTS_PAIR_H
 
+#include <pipefw/device.h>
 #include <pipefw/transport.h>
 
 #include "settings/config.h"

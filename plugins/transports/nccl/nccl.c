@@ -10,6 +10,8 @@
  */
 #include "nccl.h"
 
+#include <pipefw/device.h>
+
 #include "base/clock.h"
 #include "base/thread.h"
 
@@ -271,13 +273,18 @@ static int nccl_release(void *channel, uint32_t slot, struct pfw_error *err)
 static int nccl_bind_queue(void *channel, void *queue, struct pfw_error *err)
 {
 	struct nccl_end *c = channel;
+	const struct pfw_device_ops *ops = c->c.stream.info.device_ops;
 
-	if (c->c.host)
+	if (c->c.host || !ops || !ops->native)
 		return pfw_error_set(err, ENOTSUP, "slots in the host's memory "
 				     "are not in a device queue's order");
 	pthread_mutex_lock(&c->t->lock);
-	c->c.queue = queue;
-	c->c.bound = true;
+	if (queue) {
+		c->c.queue = ops->native(queue);
+		c->c.bound = true;
+	} else {
+		nccl_comm_fail(c->c.comm, ECANCELED, "the channel was given up");
+	}
 	pthread_mutex_unlock(&c->t->lock);
 	return 0;
 }

@@ -1,4 +1,5 @@
 #include "layout.h"
+#include "words.h"
 
 #include <errno.h>
 
@@ -65,7 +66,10 @@ int shm_layout(const struct pfw_channel_info *info, uint64_t job, size_t page,
 	h.released = h.descriptors +
 		     (uint64_t)h.n_descriptors * sizeof(struct shm_descriptor);
 	h.released = round_up(h.released, SHM_PAIR);
-	h.slots = round_up(h.released + (uint64_t)h.n_slots * sizeof(uint64_t), page);
+	h.words = round_up(h.released + (uint64_t)h.n_slots * sizeof(uint64_t), page);
+	h.slots = h.words;
+	if (h.memory != PFW_MEM_HOST)
+		h.slots = round_up(h.words + shm_words_bytes(h.n_slots), page);
 	h.total = h.slots;
 	if (h.memory == PFW_MEM_HOST)
 		h.total = round_up(h.slots + h.stride * h.n_slots, page);

@@ -5,8 +5,9 @@
  *    control       one word a side: "I sleep, wake me"
  *    descriptors   a ring, one for each message that can be in flight
  *    released      one counter a slot
- *    slots         the payload; from a page boundary on; none where the slots
- *                  are a device's memory, which lies elsewhere (lent.h)
+ *    words         where the slots are a device's memory, which lies elsewhere
+ *                  (lent.h): what devices write (words.h), on pages of its own
+ *    slots         the payload; from a page boundary on
  *
  * A message is published by one store: the sequence word of its descriptor,
  * so that the receiver finds word and description in the one line it polls.
@@ -49,6 +50,7 @@ struct shm_header {
 	uint64_t control;
 	uint64_t descriptors;
 	uint64_t released;
+	uint64_t words;
 	uint64_t slots;
 	uint64_t total;
 };

@@ -154,6 +154,11 @@ int shm_lent_copy(struct shm_lent *l, uint32_t slot, uint64_t bytes,
 	return rc ? rc : ops->record(l->of->copies, l->copied, err);
 }
 
+int shm_lent_follow(struct shm_lent *l, void *queue, struct pfw_error *err)
+{
+	return l->of->ops->follow(queue, l->copied, err);
+}
+
 int shm_lent_is_copied(const struct shm_lent *l, struct pfw_error *err)
 {
 	return l->of->ops->query(l->copied, err);

@@ -72,6 +72,8 @@ static inline void *shm_lent_slot(const struct shm_lent *l, uint32_t slot)
 /** Receiver, of another card: begins to copy; 1 once it is done, 0 before. */
 int shm_lent_copy(struct shm_lent *l, uint32_t slot, uint64_t bytes,
 		  struct pfw_error *err);
+/** The same, where @p queue keeps the order: what it is given comes after. */
+int shm_lent_follow(struct shm_lent *l, void *queue, struct pfw_error *err);
 int shm_lent_is_copied(const struct shm_lent *l, struct pfw_error *err);
 
 #endif

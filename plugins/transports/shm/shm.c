@@ -3,13 +3,15 @@
  *
  * layout.h says what is shared, ring.c moves the messages, wait.c sleeps,
  * connect.c brings the two ends together, peer.c tells whether the other one
- * lives, lent.c has slots that are a device's memory.  A rank may be a process or a thread; open() and check() speak of the
+ * lives, lent.c has slots that are a device's memory, words.c what devices tell
+ * each other of them.  A rank may be a process or a thread; open() and check() speak of the
  * process that calls open().
  */
 #include "connect.h"
 #include "peer.h"
 #include "ring.h"
 #include "segment.h"
+#include "words.h"
 
 #include "base/clock.h"
 
@@ -20,7 +22,7 @@
 
 /* A dead process wakes nobody: a sleeper looks around this often. */
 #define LOOK_NS (100 * PFW_MS)
-/* Between looks at a copy that a device is making. */
+/* Between looks at what a device is doing. */
 #define NAP_NS 10000
 
 struct transport {
@@ -29,9 +31,9 @@ struct transport {
 	struct shm_device device;
 };
 
-/* One that came from another card, and is being copied. */
+/* A message that the ring had, and a device has not made or copied yet. */
 struct coming {
-	bool there;
+	bool there, copying;
 	uint32_t slot;
 	uint64_t bytes;
 	struct pfw_message_id id;
@@ -45,6 +47,7 @@ struct channel {
 	struct shm_peer peer; /* its socket is there before the peer is known */
 	struct shm_segment segment;
 	struct shm_lent lent;
+	struct shm_words words;
 	struct shm_hello hello;
 	struct coming coming;
 	uint64_t copied_bytes;
@@ -69,6 +72,7 @@ static void shm_props(const struct pfw_values *opt, struct pfw_transport_props *
 		.receive = PFW_RECEIVE_EARLY,
 		.memory = PFW_MEM_HOST | PFW_MEM_CUDA,
 		.shared_slots = 1,
+		.stream_ordered = 1,
 		.max_slots = SHM_MAX_SLOTS,
 		.max_bytes = SHM_MAX_BYTES,
 		.latency = 200,
@@ -118,6 +122,7 @@ static void shm_close_channel(void *channel)
 	if (!c)
 		return;
 	shm_ring_free(&c->ring);
+	shm_words_free(&c->words);
 	shm_segment_free(&c->segment);
 	if (c->lent.own && c->sending && c->peer.socket >= 0)
 		shm_lent_await_return(&c->lent, c->peer.socket);
@@ -215,6 +220,10 @@ static int shm_open_channel(void *transport, const struct pfw_channel_info *info
 	shm_peer_init(&c->peer, c->peer.socket, other);
 	if (shm_ring_init(&c->ring, &c->hello.header, c->segment.base))
 		return pfw_error_set(err, ENOMEM, "out of memory");
+	if (c->lent.of)
+		shm_words_init(&c->words,
+			       c->segment.base + c->hello.header.words,
+			       info->n_slots, info->device_ops, info->device);
 	return 0;
 }
 
@@ -229,13 +238,62 @@ static void *shm_slot(void *channel, uint32_t slot)
 
 static int shm_acquire(void *channel, uint32_t slot, struct pfw_error *err)
 {
-	return shm_ring_acquire(&((struct channel *)channel)->ring, slot, err);
+	struct channel *c = channel;
+	int rc = shm_ring_acquire(&c->ring, slot, err);
+
+	if (rc || !c->lent.of)
+		return rc;
+	rc = shm_words_hold(&c->words, c->words.queue, &c->words.read[slot],
+			    c->ring.slot[slot].messages, err);
+	return rc > 0 ? 0 : rc ? rc : -EAGAIN;
+}
+
+/* One more in this slot. */
+static int raise_word(struct channel *c, _Atomic uint64_t *words, uint32_t slot,
+		      struct pfw_error *err)
+{
+	if (!c->lent.of || slot >= c->ring.n_slots)
+		return 0;
+	return shm_words_raise(&c->words, &words[slot],
+			       c->ring.slot[slot].messages + 1, err);
 }
 
 static int shm_send(void *channel, uint32_t slot, uint64_t bytes,
 		    const struct pfw_message_id *id, struct pfw_error *err)
 {
-	return shm_ring_send(&((struct channel *)channel)->ring, slot, bytes, id, err);
+	struct channel *c = channel;
+	int rc = raise_word(c, c->words.made, slot, err);
+
+	return rc ? rc : shm_ring_send(&c->ring, slot, bytes, id, err);
+}
+
+static uint64_t count_of(const struct channel *c)
+{
+	return c->ring.slot[c->coming.slot].messages + 1;
+}
+
+/* From another card: copied once it is made.  1: it is there, or what is queued
+ * comes after it. */
+static int bring(struct channel *c, struct pfw_error *err)
+{
+	struct coming *m = &c->coming;
+	int rc;
+
+	if (!m->copying) {
+		rc = shm_words_hold(&c->words, c->lent.of->copies,
+				    &c->words.made[m->slot], count_of(c), err);
+		if (rc <= 0)
+			return rc;
+		rc = shm_lent_copy(&c->lent, m->slot, m->bytes, err);
+		if (rc)
+			return rc;
+		m->copying = true;
+		c->copied_bytes += m->bytes;
+	}
+	if (!c->words.queue)
+		return shm_lent_is_copied(&c->lent, err);
+	rc = shm_lent_follow(&c->lent, c->words.queue, err);
+	return rc ? rc : 1;
 }
 
 static int shm_recv(void *channel, uint32_t *slot, uint64_t *bytes,
@@ -245,39 +303,67 @@ static int shm_recv(void *channel, uint32_t *slot, uint64_t *bytes,
 	struct coming *m = &c->coming;
 	int rc = 0;
 
-	if (!shm_lent_is_far(&c->lent))
+	if (!c->lent.of)
 		return shm_ring_recv(&c->ring, slot, bytes, id, err);
-	if (!m->there) {
+	if (!m->there)
 		rc = shm_ring_recv(&c->ring, &m->slot, &m->bytes, &m->id, err);
-		if (!rc)
-			rc = shm_lent_copy(&c->lent, m->slot, m->bytes, err);
-		m->there = !rc;
-	}
-	if (!rc)
-		rc = shm_lent_is_copied(&c->lent, err);
+	if (rc)
+		return rc;
+	m->there = true;
+	if (shm_lent_is_far(&c->lent))
+		rc = bring(c, err);
+	else
+		rc = shm_words_hold(&c->words, c->words.queue,
+				    &c->words.made[m->slot], count_of(c), err);
 	if (rc <= 0)
 		return rc ? rc : -EAGAIN;
 	*slot = m->slot;
 	*bytes = m->bytes;
 	*id = m->id;
-	m->there = false;
-	c->copied_bytes += m->bytes;
+	m->there = m->copying = false;
 	return 0;
 }
 
 static int shm_release(void *channel, uint32_t slot, struct pfw_error *err)
 {
-	return shm_ring_release(&((struct channel *)channel)->ring, slot, err);
+	struct channel *c = channel;
+	int rc = raise_word(c, c->words.read, slot, err);
+
+	return rc ? rc : shm_ring_release(&c->ring, slot, err);
 }
 
-/* Also until it has failed, which recv() tells. */
-static int await_copy(const struct channel *c, uint64_t deadline)
+/* Is it a device that is waited for?  The hosts are agreed already. */
+static bool is_made(const struct channel *c, uint32_t slot)
+{
+	if (c->sending)
+		return atomic_load(&c->ring.released[slot]) ==
+		       c->ring.slot[slot].messages;
+	return c->coming.there;
+}
+
+/* Also what has failed has come to its end, which recv() tells. */
+static bool is_done(const struct channel *c, uint32_t slot)
+{
+	if (c->sending)
+		return shm_words_reached(&c->words.read[slot],
+					 c->ring.slot[slot].messages);
+	if (c->coming.copying)
+		return shm_lent_is_copied(&c->lent, NULL) != 0;
+	return shm_words_reached(&c->words.made[c->coming.slot], count_of(c));
+}
+
+static int await_device(const struct channel *c, uint32_t slot,
+			uint64_t deadline)
 {
 	const struct timespec nap = { .tv_nsec = NAP_NS };
+	uint64_t now = pfw_now(), look = now + LOOK_NS;
 
-	while (!shm_lent_is_copied(&c->lent, NULL)) {
-		if (pfw_now() >= deadline)
+	while (!is_done(c, slot)) {
+		now = pfw_now();
+		if (now >= deadline)
 			return -ETIMEDOUT;
+		if (now >= look && shm_peer_check(&c->peer, NULL))
+			return 0;
 		nanosleep(&nap, NULL);
 	}
 	return 0;
@@ -291,8 +377,8 @@ static int shm_wait(void *channel, uint32_t slot, uint64_t deadline)
 
 	if (c->sending && slot >= c->ring.n_slots)
 		return -EINVAL;
-	if (c->coming.there)
-		return await_copy(c, deadline);
+	if (c->lent.of && is_made(c, slot))
+		return await_device(c, slot, deadline);
 	w = c->sending ? shm_ring_watch_slot(&c->ring, slot) :
 			 shm_ring_watch_message(&c->ring);
 	if (shm_spin(&w, c->spin_ns, deadline))
@@ -332,6 +418,19 @@ static void shm_stats(void *channel, struct pfw_channel_stats *out)
 	give(out, out->size, &stats, sizeof(stats));
 }
 
+static int shm_bind_queue(void *channel, void *queue, struct pfw_error *err)
+{
+	struct channel *c = channel;
+
+	if (!c->lent.of)
+		return pfw_error_set(err, ENOTSUP, "slots in the host's memory "
+				     "are not in a device queue's order");
+	if (queue)
+		return shm_words_bind(&c->words, queue, err);
+	shm_words_let_go(&c->words, c->sending);
+	return 0;
+}
+
 static void shm_describe(void *transport, char *out, size_t len)
 {
 	shm_device_describe(&((struct transport *)transport)->device, out, len);
@@ -353,6 +452,7 @@ static const struct pfw_transport_ops ops = {
 	.wait = shm_wait,
 	.check = shm_check,
 	.stats = shm_stats,
+	.bind_queue = shm_bind_queue,
 	.describe = shm_describe,
 };
 
