@@ -2,7 +2,7 @@
 # them in the long run.
 . "$srcdir/tests/rdma/lib.sh"
 if [ "${PIPEFW_LONG-}" ]; then
-	in_machines -t 3000 -c 2 guest/soak.sh 100000
+	in_machines -t 3000 -c 2 guest/soak.sh 100000 10000
 else
-	in_machines -t 120 -c 2 guest/soak.sh 1500
+	in_machines -t 120 -c 2 guest/soak.sh 1500 1500
 fi

@@ -54,6 +54,7 @@ struct verbs_lane {
 	uint32_t in_flight;   /* entries that are not known to be done */
 	uint32_t unsignalled; /* the last so many of them */
 	uint32_t max_inline;
+	uint32_t used; /* receiver: receives that messages have taken */
 };
 
 /* What a channel has on one rail. */

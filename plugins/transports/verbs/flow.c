@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "complete.h"
 #include "fault.h"
+#include "lane.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -413,8 +414,18 @@ static void answer(struct verbs_channel *c)
 		c->question = question;
 }
 
+/* The other end relies on one for each slot that it has. */
+static void refill(struct verbs_channel *c)
+{
+	for (uint32_t i = 0; i < c->n_lanes; i++)
+		for (; c->lane[i].used; c->lane[i].used--)
+			verbs_lane_again(c, i, 0);
+}
+
 void verbs_pay(struct verbs_channel *c)
 {
+	if (c->n_owed)
+		refill(c);
 	while (c->n_owed && !c->broken.code && !c->bye) {
 		if (!is_posted(c, "a credit",
 			       post_credit(c, c->owed[c->owed_first])))

@@ -137,6 +137,25 @@ static struct ibv_qp *create_qp(const struct verbs_channel *c,
 	return qp;
 }
 
+static int post_receive(struct verbs_channel *c, uint32_t lane,
+			uint32_t index)
+{
+	const struct verbs_lane *l = &c->lane[lane];
+	struct ibv_recv_wr *bad, wr = { .wr_id = verbs_receive_id(lane, index) };
+	struct ibv_sge sge;
+
+	if (c->by_send) {
+		sge = (struct ibv_sge){
+			.addr = (uintptr_t)&c->inbox[lane * receive_depth(c) + index],
+			.length = sizeof(*c->inbox),
+			.lkey = c->port[l->rail].inbox->lkey,
+		};
+		wr.sg_list = &sge;
+		wr.num_sge = 1;
+	}
+	return ibv_post_recv(l->qp, &wr, &bad);
+}
+
 static int make_lane(struct verbs_channel *c, uint32_t i, struct pfw_error *err)
 {
 	struct verbs_lane *l = &c->lane[i];
@@ -152,7 +171,7 @@ static int make_lane(struct verbs_channel *c, uint32_t i, struct pfw_error *err)
 	if (to_init(c, l))
 		return verbs_refused(rail, "the state INIT", errno, err);
 	for (uint32_t r = 0; r < receive_depth(c); r++)
-		if (verbs_lane_receive(c, i, r))
+		if (post_receive(c, i, r))
 			return verbs_refused(rail, "a receive", errno, err);
 	return 0;
 }
@@ -353,20 +372,10 @@ int verbs_lanes_connect(struct verbs_channel *c, struct pfw_error *err)
 	return 0;
 }
 
-int verbs_lane_receive(struct verbs_channel *c, uint32_t lane, uint32_t index)
+void verbs_lane_again(struct verbs_channel *c, uint32_t lane, uint32_t index)
 {
-	const struct verbs_lane *l = &c->lane[lane];
-	struct ibv_recv_wr *bad, wr = { .wr_id = verbs_receive_id(lane, index) };
-	struct ibv_sge sge;
+	int code = post_receive(c, lane, index);
 
-	if (c->by_send) {
-		sge = (struct ibv_sge){
-			.addr = (uintptr_t)&c->inbox[lane * receive_depth(c) + index],
-			.length = sizeof(*c->inbox),
-			.lkey = c->port[l->rail].inbox->lkey,
-		};
-		wr.sg_list = &sge;
-		wr.num_sge = 1;
-	}
-	return ibv_post_recv(l->qp, &wr, &bad);
+	if (code)
+		verbs_cannot_post(c, "a receive", code);
 }

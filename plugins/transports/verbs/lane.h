@@ -33,7 +33,8 @@ int verbs_lanes_accept(struct verbs_channel *c, const struct verbs_hello *peer,
 /** Ready to receive and to send; the other end's lanes are in c->peer. */
 int verbs_lanes_connect(struct verbs_channel *c, struct pfw_error *err);
 
-/** Posts receive @p index of a lane. */
-int verbs_lane_receive(struct verbs_channel *c, uint32_t lane, uint32_t index);
+/** Posts receive @p index of a lane, which a completion has taken; where it cannot,
+ *  the channel is broken. */
+void verbs_lane_again(struct verbs_channel *c, uint32_t lane, uint32_t index);
 
 #endif

@@ -1,12 +1,16 @@
-# soak MESSAGES: sizes log-uniform, both ends stopped and continued at random.
+# soak MESSAGES MORE: sizes log-uniform, both ends stopped and continued in turn; MORE
+# with several queue pairs, and with WRITE and SEND.
 soft_roce
 traffic=$build/tests/rdma/traffic
 before=$(counter duplicate_request)
 for options in '' '-o qps=4' '-o notify=send'; do
+	messages=$1
+	[ -z "$options" ] || messages=$2
+	echo "soak $options"
 	rm -f address.*
-	$traffic $options 0 . soak "$1" &
+	$traffic $options 0 . soak "$messages" &
 	a=$!
-	$traffic $options 1 . soak "$1" &
+	$traffic $options 1 . soak "$messages" &
 	b=$!
 	(
 		while sleep 0.3; do
