@@ -1,12 +1,13 @@
 /*
  * GEMM on tiles.
  *
- * A thread packs a chunk of its rows of A to stay in its second-level cache; the
- * columns of B pass by it once, block by block, and of such a block a part of k
- * stays in the first-level cache for several blocks of A's rows: tiles of both
- * operands from the second level are more than it can give.  Weights come packed
- * (once per optimizer step); what is not a weight is packed here, once for all
- * threads.
+ * Tiles of A are read from where its rows lie, if k runs along them and all is in
+ * whole tiles; else a thread packs a chunk of its rows, to stay in its
+ * second-level cache.  So does a chunk of B, by which the rows pass block by
+ * block; of such a block a part of k stays in the first-level cache for several
+ * blocks of B: tiles of both operands from the second level are more than it can
+ * give.  Weights come packed (once per optimizer step); what else is B is packed
+ * here, once for all threads.
  *
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
@@ -18,8 +19,9 @@
 #define B_CHUNK ((size_t)1024 * 1024)
 #define M_CHUNK 512                    /* most rows of C at a time */
 #define TOGETHER 32                    /* most blocks of C of a strip */
-#define HIGH 8                         /* blocks of rows that meet a ... */
-#define PASS 8                         /* ... part of B, in steps of k */
+#define B_NEAR ((size_t)256 * 1024)    /* of B that all rows pass by at once */
+#define WIDE 8                         /* its blocks that meet a ... */
+#define PASS 8                         /* ... part of A, in steps of k */
 
 /* Of all threads. */
 struct shared {
@@ -95,41 +97,59 @@ static void ask_for_c(const struct pfw_gemm *g, const struct amx_place *at)
 	}
 }
 
-/* @p m packed rows, HIGH blocks of them at most, by one block of B. */
-static void tower(const struct part *p, struct amx_place at, size_t m,
-		  const bf16 *a, const bf16 *b, struct own *own)
+/* Blocks [left, right) of the columns, WIDE at most, by a block of rows. */
+static void some_blocks(const struct part *p, struct amx_place at,
+			struct tiles_rows a, size_t left, size_t right,
+			struct own *own)
 {
-	const size_t kt = blocks(p->k), row = at.row;
+	const size_t kt = blocks(p->k);
 
-	for (size_t k = 0; k < kt; k += PASS)
-		for (size_t i = 0; i < m; i += BLOCK) {
-			float *sums = own->sums[i / BLOCK];
+	for (size_t k = 0; k < kt; k += PASS, a.x += PASS * a.step)
+		for (size_t j = left; j < right; j++) {
+			float *sums = own->sums[j - left];
 
-			at.row = row + i;
-			at.rows = least(BLOCK, m - i);
+			at.col = p->col + j * BLOCK;
+			at.cols = least(BLOCK, p->g->n - at.col);
 			if (!k)
 				ask_for_c(p->g, &at);
-			tiles_multiply(a + (i / BLOCK * kt + k) * STEP,
-				       b + k * STEP, least(PASS, kt - k), sums,
-				       !k);
+			tiles_multiply_rows(&a, p->b + j * p->stride + k * STEP,
+					    least(PASS, kt - k), sums, !k);
 			if (k + PASS >= kt)
 				amx_finish(p->g, &at, p->steps, sums);
 		}
 }
 
-/* @p m packed rows from @p row on by block @p j of the columns. */
-static void column(const struct part *p, size_t row, size_t m, size_t j,
-		   struct own *own)
+/* @p m rows of A from @p row on: where they lie if that is in whole tiles, else
+ * packed. */
+static struct tiles_rows rows_of_a(const struct part *p, size_t row, size_t m,
+				   struct own *own)
 {
-	struct amx_place at = { .col = p->col + j * BLOCK };
+	const struct amx_source s = source_a(p, row, m);
 
-	at.cols = least(BLOCK, p->g->n - at.col);
-	for (size_t i = 0; i < m; i += HIGH * BLOCK) {
-		at.row = row + i;
-		tower(p, at, least(HIGH * BLOCK, m - i),
-		      own->a + i * blocks(p->k) * BLOCK, p->b + j * p->stride,
-		      own);
-	}
+	if (s.k_contiguous && !(m % BLOCK) && !(p->k % BLOCK))
+		return (struct tiles_rows){
+			.x = s.x, .ld = s.ld * sizeof(bf16),
+			.lower = 16 * s.ld, .step = BLOCK,
+			.block = BLOCK * s.ld,
+		};
+	amx_pack_a(own->a, &s);
+	return (struct tiles_rows){ .x = own->a, .ld = 64, .lower = TILE,
+				    .step = STEP,
+				    .block = blocks(p->k) * STEP };
+}
+
+/* Blocks [left, right) of the columns by @p m rows of A, from @p row on. */
+static void near_blocks(const struct part *p, struct tiles_rows a, size_t row,
+			size_t m, size_t left, size_t right, struct own *own)
+{
+	for (size_t i = 0; i < m; i += BLOCK, a.x += a.block)
+		for (size_t j = left; j < right; j += WIDE) {
+			const struct amx_place at = {
+				.row = row + i, .rows = least(BLOCK, m - i),
+			};
+
+			some_blocks(p, at, a, j, least(right, j + WIDE), own);
+		}
 }
 
 /* Rows [row, end) by blocks [left, right) of the columns. */
@@ -137,14 +157,15 @@ static void piece(const struct part *p, size_t row, size_t end, size_t left,
 		  size_t right, struct own *own)
 {
 	const size_t most = least(M_CHUNK, chunk(A_CHUNK, p->k));
+	const size_t near = chunk(B_NEAR, p->k) / BLOCK;
 
 	for (; row < end; row += most) {
 		size_t m = least(most, end - row);
-		struct amx_source s = source_a(p, row, m);
+		struct tiles_rows a = rows_of_a(p, row, m, own);
 
-		amx_pack_a(own->a, &s);
-		for (size_t j = left; j < right; j++)
-			column(p, row, m, j, own);
+		for (size_t j = left; j < right; j += near)
+			near_blocks(p, a, row, m, j, least(right, j + near),
+				    own);
 	}
 }
 
@@ -308,7 +329,7 @@ void amx_gemm(void *queue, const struct pfw_gemm *g)
 
 	_Static_assert(sizeof(struct shared) <= CPU_SCRATCH * sizeof(float) &&
 		       sizeof(struct own) <= CPU_SCRATCH * sizeof(float) &&
-		       HIGH <= TOGETHER,
+		       WIDE <= TOGETHER && B_NEAR >= K_PART * BLOCK,
 		       "scratch");
 	run(&p);
 }

@@ -28,11 +28,21 @@ INLINE void tiles_configure(void)
 	_tile_loadconfig(&shape);
 }
 
+/** An operand A, packed or as it lies, where its tiles are. */
+struct tiles_rows {
+	const bf16 *x;
+	size_t ld;    /* bytes from one row of a tile to the next */
+	size_t lower; /* elements to the tile of the lower 16 rows, */
+	size_t step;  /* to the next step of k, */
+	size_t block; /* and to the next block of rows */
+};
+
 /** sums [BLOCK][BLOCK] = (or += unless @p first) A B over @p n steps of k. */
-INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
-			   int first)
+INLINE void tiles_multiply_rows(const struct tiles_rows *a, const bf16 *b,
+				size_t n, float *sums, int first)
 {
 	const size_t ld = BLOCK * sizeof(float);
+	const bf16 *x = a->x;
 
 	if (first) {
 		_tile_zero(0);
@@ -45,13 +55,13 @@ INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
 		_tile_loadd(2, sums + 16 * BLOCK, ld);
 		_tile_loadd(3, sums + 16 * BLOCK + 16, ld);
 	}
-	for (size_t i = 0; i < n; i++, a += STEP, b += STEP) {
-		_tile_loadd(4, a, 64);
+	for (size_t i = 0; i < n; i++, x += a->step, b += STEP) {
+		_tile_loadd(4, x, a->ld);
 		_tile_loadd(6, b, 64);
 		_tile_dpbf16ps(0, 4, 6);
 		_tile_loadd(7, b + TILE, 64);
 		_tile_dpbf16ps(1, 4, 7);
-		_tile_loadd(5, a + TILE, 64);
+		_tile_loadd(5, x + a->lower, a->ld);
 		_tile_dpbf16ps(2, 5, 6);
 		_tile_dpbf16ps(3, 5, 7);
 	}
@@ -59,6 +69,16 @@ INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
 	_tile_stored(1, sums + 16, ld);
 	_tile_stored(2, sums + 16 * BLOCK, ld);
 	_tile_stored(3, sums + 16 * BLOCK + 16, ld);
+}
+
+/** A is packed. */
+INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
+			   int first)
+{
+	const struct tiles_rows packed = { .x = a, .ld = 64, .lower = TILE,
+					   .step = STEP };
+
+	tiles_multiply_rows(&packed, b, n, sums, first);
 }
 
 /** Turns a 16 x 16 matrix of 32-bit elements about its diagonal. */
