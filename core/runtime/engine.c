@@ -129,13 +129,19 @@ static void make_call(struct work *w)
 	};
 }
 
-static void compute(struct work *w,
-		    void (*run)(void *model, const struct pfw_call *call))
+static int compute(struct work *w,
+		   void (*run)(void *model, const struct pfw_call *call),
+		   struct pfw_error *err)
 {
+	int rc;
+
 	make_call(w);
 	pfw_rank_work_begins(w->rank);
-	run(w->rank->job->model->object, &w->call);
+	rc = pfw_rank_do_call(w->rank,
+			      w->program == PFW_PROGRAM_TRAIN ? w->op : NULL,
+			      run, &w->call, err);
 	pfw_rank_work_ends(w->rank, 1);
+	return rc;
 }
 
 static int run_forward(struct work *w, struct pfw_error *err)
@@ -147,7 +153,9 @@ static int run_forward(struct work *w, struct pfw_error *err)
 		rc = acquire(w, &op->output, err);
 	if (rc)
 		return rc;
-	compute(w, w->rank->job->model->ops->forward);
+	rc = compute(w, w->rank->job->model->ops->forward, err);
+	if (rc)
+		return rc;
 	return send(w, &op->output,
 		    op->output.channel == PFW_NONE ? 0 : output_bytes(w), err);
 }
@@ -162,8 +170,10 @@ static int run_backward(struct work *w, struct pfw_error *err)
 		rc = acquire(w, &op->grad_input, err);
 	if (rc)
 		return rc;
-	compute(w, op->type == PFW_BACKWARD ? ops->backward :
-					      ops->backward_input);
+	rc = compute(w, op->type == PFW_BACKWARD ? ops->backward :
+						   ops->backward_input, err);
+	if (rc)
+		return rc;
 	return send(w, &op->grad_input,
 		    op->grad_input.channel == PFW_NONE ? 0 : input_bytes(w),
 		    err);
@@ -177,7 +187,7 @@ static int run_compute(struct work *w, struct pfw_error *err)
 	if (op->type == PFW_FORWARD)
 		rc = run_forward(w, err);
 	else if (op->type == PFW_BACKWARD_WEIGHT)
-		compute(w, w->rank->job->model->ops->backward_weight);
+		rc = compute(w, w->rank->job->model->ops->backward_weight, err);
 	else
 		rc = run_backward(w, err);
 	if (!rc && op->flags & PFW_RELEASE_INPUT)

@@ -162,6 +162,7 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		atomic_store(&boot->status->phase, PFW_PHASE_ENDED);
 	pfw_trace_close(rank.trace);
 	pfw_rank_close_timing(&rank);
+	pfw_rank_close_graphs(&rank);
 	pfw_rank_disconnect(&rank);
 	pfw_rank_close_memory(&rank);
 	free(rank.report);

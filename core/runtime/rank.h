@@ -102,6 +102,29 @@ struct pfw_pending {
 	uint32_t n_bound; /**< ends whose peers the device waits for by itself */
 };
 
+/** An action on one choice of slots, which the device may have recorded. */
+struct pfw_graph {
+	struct pfw_call call; /**< equal in every byte: the same work */
+	uint32_t type;        /**< PFW_FORWARD, ... */
+	uint32_t runs;        /**< so often it was done */
+	uint32_t settled;     /**< known whether it is worth it */
+	uint32_t timed[2];    /**< so often, call by call and as a graph */
+	uint64_t best_ns[2];
+	void *object;         /**< NULL: done call by call */
+};
+
+/** Of the actions of training. */
+struct pfw_graphs {
+	struct pfw_graph *items; /**< NULL: none are made */
+	uint32_t n, capacity;
+	uint32_t settled;        /**< of these */
+	uint32_t told;
+	uint32_t failed;         /**< one could not be recorded */
+	struct pfw_graph **of_op; /**< [actions of the program] its last one */
+	int32_t *tokens, *targets; /**< device, of the micro-batch that runs;
+					NULL: there is nothing to read */
+};
+
 /** One action, as a device with events times it. */
 struct pfw_timed {
 	struct pfw_trace_record record;
@@ -109,7 +132,14 @@ struct pfw_timed {
 	uint32_t by_device; /**< these count, not the host's clock */
 	uint32_t computes;  /**< it counts as busy */
 	uint32_t traced;    /**< the record is wanted */
+	uint32_t sample;    /**< PFW_SAMPLE_* of graph */
+	struct pfw_graph *graph;
 };
+
+#define PFW_SAMPLE_CALLS 0u /**< done call by call */
+#define PFW_SAMPLE_GRAPH 1u
+#define PFW_SAMPLE_NONE 2u  /**< of neither: something was done for the first
+				 time */
 
 /** Those that are not read yet. */
 struct pfw_timing {
@@ -139,6 +169,7 @@ struct pfw_rank {
 	struct pfw_device device;
 	struct pfw_pending pending;
 	struct pfw_timing timing;
+	struct pfw_graphs graphs;
 
 	/* transports */
 	struct pfw_stack stacks[PFW_STACKS];
@@ -178,6 +209,8 @@ struct pfw_rank {
 	/* of the action that runs */
 	uint64_t start_ns, end_ns;  /**< of its computation; 0: none */
 	uint64_t wait_ns;           /**< its longest wait */
+	struct pfw_graph *graph;    /**< NULL: it has none */
+	uint32_t sample;            /**< PFW_SAMPLE_* of it */
 	uint32_t wait_peer, wait_wait, wait_kind;
 	struct pfw_trace *trace;    /**< NULL: nobody asked */
 };
@@ -304,6 +337,20 @@ void pfw_rank_work_ends(struct pfw_rank *rank, int computes);
 void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r);
 /** Waits for the queue where anything was timed; then busy_ns, first_ns and end_ns are the device's. */
 int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err);
+
+/* graphs.c: F, B, I and W as one thing for the device to do */
+int pfw_rank_open_graphs(struct pfw_rank *rank, struct pfw_error *err);
+void pfw_rank_close_graphs(struct pfw_rank *rank);
+/** An action's work on the device; @p op of the program of training, NULL: of
+ *  another. */
+int pfw_rank_do_call(struct pfw_rank *rank, const struct pfw_op *op,
+		     void (*run)(void *model, const struct pfw_call *call),
+		     struct pfw_call *call, struct pfw_error *err);
+/** It took so long on the device, which now is idle. */
+void pfw_rank_graph_took(struct pfw_rank *rank, struct pfw_graph *graph,
+			 uint32_t sample, uint64_t ns);
+/** Says what was decided, once all is. */
+int pfw_rank_tell_graphs(struct pfw_rank *rank, struct pfw_error *err);
 
 /* engine.c */
 

@@ -96,6 +96,8 @@ void pfw_rank_work_ends(struct pfw_rank *rank, int computes)
 		return;
 	record(rank, item->end);
 	item->computes = computes;
+	item->graph = computes ? rank->graph : NULL;
+	item->sample = rank->sample;
 	item->by_device = 1;
 	item->traced = 0;
 	rank->timing.n++;
@@ -119,6 +121,7 @@ void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r)
 		item = &t->items[t->n - 1];
 	} else if (item) {
 		item->computes = item->by_device = 0;
+		item->graph = NULL;
 		t->n++;
 	} else {
 		add(rank, *r);
@@ -167,6 +170,9 @@ static int read_item(struct pfw_rank *rank, struct pfw_timed *item,
 		rank->busy_ns += r->end - r->start;
 		rank->end_ns = r->end;
 	}
+	if (item->graph)
+		pfw_rank_graph_took(rank, item->graph, item->sample,
+				    r->end - r->start);
 	settle_record(&rank->timing, r);
 	if (item->traced && rank->trace)
 		add(rank, *r);
@@ -193,5 +199,5 @@ int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err)
 	for (uint32_t i = 0; !rc && i < t->n; i++)
 		rc = read_item(rank, &t->items[i], now, err);
 	t->n = 0;
-	return rc;
+	return rc ? rc : pfw_rank_tell_graphs(rank, err);
 }

@@ -190,6 +190,8 @@ int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err)
 		rc = open_trace(rank, err);
 	if (!rc)
 		rc = pfw_rank_open_timing(rank, err);
+	if (!rc)
+		rc = pfw_rank_open_graphs(rank, err);
 	if (!rc && rank->evaluates) {
 		rc = pfw_rank_evaluate(rank, err);
 		evaluated = rank->state.step;

@@ -215,11 +215,16 @@ struct pfw_device_limits {
 	uint32_t reserved;
 };
 
+/** props.graphs: where that is faster, which is measured; or wherever it can. */
+#define PFW_GRAPHS_AUTO 1u
+#define PFW_GRAPHS_ALWAYS 2u
+
 struct pfw_device_props {
 	size_t size;
 	uint32_t memory;    /**< one PFW_MEM_* bit */
 	uint32_t act_dtype; /**< the policy that it was opened for */
-	uint32_t graphs;    /**< 1: calls may be recorded and replayed */
+	uint32_t graphs;    /**< PFW_GRAPHS_*: whether calls are to be recorded
+				 and done again as one; 0: they cannot be */
 	uint32_t profiled;  /**< 1: a profiler listens to mark() */
 	char path[128];     /**< the kernel path in words: "avx512, OpenBLAS
 				 0.3.21"; equal words, equal bits */
@@ -351,6 +356,18 @@ struct pfw_device_ops {
 	 *  transport.h. */
 	int (*hold)(void *queue, uint64_t *word, uint64_t value,
 		    struct pfw_error *err);
+
+	/* (with props.graphs) */
+	/** Kernels that this thread enqueues from now on are recorded with their
+	 *  arguments, and not done; no other call on the queue until end_graph().
+	 *  Each has been done before, so that what it needs is there. */
+	int (*begin_graph)(void *queue, struct pfw_error *err);
+	/** Where this fails, nothing was done, and the queue is as it was. */
+	int (*end_graph)(void *queue, void **graph, struct pfw_error *err);
+	/** Enqueues what was recorded, as often as wanted. */
+	int (*run_graph)(void *queue, void *graph, struct pfw_error *err);
+	/** Its queue has been waited for. */
+	void (*close_graph)(void *graph);
 };
 
 /** What a stage is given. */

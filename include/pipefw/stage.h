@@ -147,7 +147,9 @@ struct pfw_stage_ops {
 	void (*limits)(void *model, uint32_t *vocab, uint32_t *context);
 
 	/*
-	 * Work on one micro-batch.  They enqueue and return.  Where the last
+	 * Work on one micro-batch.  They enqueue and return; but for the work of
+	 * PFW_STAGE_SLEEPS, a device may do it again, without asking them, for
+	 * the same call.  Where the last
 	 * layer is in range, loss is added to *loss by the call that computes
 	 * the logits: backward (or backward_input) in training, forward in
 	 * evaluation; so training keeps no logits from F to B.

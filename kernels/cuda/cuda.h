@@ -59,6 +59,7 @@ struct cuda_device {
 	int flushes; /* what others write must be asked for */
 	struct cuda_loan *loans; /* other processes' memory */
 	struct cuda_words words; /* NULLs: not looked for yet, or none */
+	uint32_t graphs; /* PFW_GRAPHS_*, or 0 */
 };
 
 struct cuda_plan;
@@ -74,6 +75,9 @@ struct cuda_queue {
 
 /** -errno and a sentence for what CUDA says of a call; 0 for success. */
 int cuda_result(const char *call, cudaError_t e, struct pfw_error *err);
+/** The same for a call on a queue: what a kernel could not say goes first. */
+int cuda_answer(const struct cuda_queue *q, const char *call, cudaError_t e,
+		struct pfw_error *err);
 /** Keeps the first error of a queue. */
 void cuda_note(struct cuda_queue *q, const char *call, int e);
 
@@ -128,6 +132,12 @@ int cuda_query(void *event, struct pfw_error *err);
 int cuda_follow(void *queue, void *event, struct pfw_error *err);
 int cuda_elapsed(void *from, void *to, uint64_t *ns, struct pfw_error *err);
 void *cuda_native(void *queue);
+
+/* graph.c */
+int cuda_begin_graph(void *queue, struct pfw_error *err);
+int cuda_end_graph(void *queue, void **graph, struct pfw_error *err);
+int cuda_run_graph(void *queue, void *graph, struct pfw_error *err);
+void cuda_close_graph(void *graph);
 
 /* lt.c */
 int cuda_lt_load(struct cuda_lt *lt, struct pfw_error *err);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda.h"
 
@@ -102,6 +103,7 @@ static int describe(const struct cuda_device *dev,
 				     card.major, card.minor);
 	p.memory = PFW_MEM_CUDA;
 	p.act_dtype = dev->act;
+	p.graphs = dev->graphs;
 	p.profiled = cuda_profiled();
 	snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
 		 card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
@@ -151,6 +153,14 @@ static int start(struct cuda_device *dev, struct pfw_error *err)
 	return rc;
 }
 
+static uint32_t read_graphs(const struct pfw_values *opt)
+{
+	const char *text = opt ? pfw_value_string(opt, "graphs") : "auto";
+
+	return !strcmp(text, "auto") ? PFW_GRAPHS_AUTO :
+	       !strcmp(text, "on")   ? PFW_GRAPHS_ALWAYS : 0;
+}
+
 static int device_open(const struct pfw_values *opt,
 		       const struct pfw_device_info *info, void **device,
 		       struct pfw_device_props *props, struct pfw_error *err)
@@ -161,6 +171,7 @@ static int device_open(const struct pfw_values *opt,
 	if (!dev)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	dev->act = info->dtype;
+	dev->graphs = read_graphs(opt);
 	rc = choose_card(opt, info, &dev->card, err);
 	if (!rc)
 		rc = start(dev, err);
@@ -184,6 +195,10 @@ static const struct pfw_option options[] = {
 	{ "card", PFW_OPT_INT, 0, NULL,
 	  "the host's card that all ranks use, from 0; else they take turns",
 	  NULL, 0, 1023 },
+	{ .name = "graphs", .type = PFW_OPT_CHOICE, .def = "auto",
+	  .choices = "auto|on|off",
+	  .help = "each F, B, I and W as one CUDA graph; auto: where that is "
+		  "faster, by the first steps" },
 };
 
 static const struct pfw_device_limits limits = {
@@ -229,6 +244,10 @@ static const struct pfw_device_ops ops = {
 	.give_back = cuda_give_back,
 	.raise = cuda_raise,
 	.hold = cuda_hold,
+	.begin_graph = cuda_begin_graph,
+	.end_graph = cuda_end_graph,
+	.run_graph = cuda_run_graph,
+	.close_graph = cuda_close_graph,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

@@ -34,9 +34,8 @@ void cuda_note(struct cuda_queue *q, const char *call, int e)
 	q->failed_call = call;
 }
 
-/* What a kernel could not say goes before what a call says. */
-static int answer(const struct cuda_queue *q, const char *call, cudaError_t e,
-		  struct pfw_error *err)
+int cuda_answer(const struct cuda_queue *q, const char *call, cudaError_t e,
+		struct pfw_error *err)
 {
 	if (q->failed_call)
 		return cuda_result(q->failed_call, q->failed, err);
@@ -95,24 +94,24 @@ int cuda_copy(void *queue, void *dst, const void *src, size_t bytes,
 {
 	struct cuda_queue *q = queue;
 
-	return answer(q, "cudaMemcpyAsync",
-		      cudaMemcpyAsync(dst, src, bytes, kind_of(direction),
-				      q->stream), err);
+	return cuda_answer(q, "cudaMemcpyAsync",
+			   cudaMemcpyAsync(dst, src, bytes, kind_of(direction),
+					   q->stream), err);
 }
 
 int cuda_zero(void *queue, void *dst, size_t bytes, struct pfw_error *err)
 {
 	struct cuda_queue *q = queue;
 
-	return answer(q, "cudaMemsetAsync",
-		      cudaMemsetAsync(dst, 0, bytes, q->stream), err);
+	return cuda_answer(q, "cudaMemsetAsync",
+			   cudaMemsetAsync(dst, 0, bytes, q->stream), err);
 }
 
 int cuda_sync(void *queue, struct pfw_error *err)
 {
 	struct cuda_queue *q = queue;
 
-	return answer(q, "a kernel", cudaStreamSynchronize(q->stream), err);
+	return cuda_answer(q, "a kernel", cudaStreamSynchronize(q->stream), err);
 }
 
 int cuda_open_event(void *device, void **event, struct pfw_error *err)
@@ -132,8 +131,8 @@ int cuda_record(void *queue, void *event, struct pfw_error *err)
 {
 	struct cuda_queue *q = queue;
 
-	return answer(q, "cudaEventRecord", cudaEventRecord(event, q->stream),
-		      err);
+	return cuda_answer(q, "cudaEventRecord",
+			   cudaEventRecord(event, q->stream), err);
 }
 
 int cuda_query(void *event, struct pfw_error *err)
@@ -151,8 +150,8 @@ int cuda_follow(void *queue, void *event, struct pfw_error *err)
 {
 	struct cuda_queue *q = queue;
 
-	return answer(q, "cudaStreamWaitEvent",
-		      cudaStreamWaitEvent(q->stream, event, 0), err);
+	return cuda_answer(q, "cudaStreamWaitEvent",
+			   cudaStreamWaitEvent(q->stream, event, 0), err);
 }
 
 int cuda_elapsed(void *from, void *to, uint64_t *ns, struct pfw_error *err)

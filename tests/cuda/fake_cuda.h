@@ -30,6 +30,9 @@ int fake_cuda_write_value(cudaStream_t stream, unsigned long long at,
 			  unsigned long long value, unsigned flags);
 int fake_cuda_wait_value(cudaStream_t stream, unsigned long long at,
 			 unsigned long long value, unsigned flags);
+/** cudaLaunchHostFunc() of a copy of @p arg: as often as a graph runs it. */
+cudaError_t fake_cuda_run(cudaStream_t stream, void (*run)(void *),
+			  const void *arg, size_t bytes);
 /** Is all of this "device" memory? */
 int fake_cuda_is_device(const void *ptr, size_t bytes);
 

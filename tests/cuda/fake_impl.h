@@ -21,6 +21,8 @@ cudaError_t fake_leave(cudaError_t error);
 /** +1 for each object made, -1 for each freed. */
 void fake_count(int by);
 
+/** An error where this thread captures a stream, whose capture it spoils. */
+cudaError_t fake_unsafe(void);
 /** All streams have done what they were given. */
 void fake_sync_all(void);
 /** What @p ptr .. + bytes is: cudaMemoryTypeUnregistered if not of one kind. */

@@ -235,7 +235,6 @@ static void run_product(void *arg)
 				sum += p->beta * get(p->c, p->ld.type, at);
 			put(p->d, p->ld.type, at, finish(p, i, at, sum));
 		}
-	free(p);
 }
 
 static cublasStatus_t
@@ -246,7 +245,11 @@ matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
        const cublasLtMatmulAlgo_t *algo, void *workspace, size_t bytes,
        cudaStream_t stream)
 {
-	struct product *p = malloc(sizeof(*p));
+	const struct product p = {
+		.desc = *(struct desc *)desc, .la = *(struct layout *)la,
+		.lb = *(struct layout *)lb, .ld = *(struct layout *)ld,
+		.a = a, .b = b, .c = c, .d = d, .beta = *(const float *)beta,
+	};
 
 	(void)handle;
 	(void)alpha;
@@ -254,17 +257,10 @@ matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
 	(void)algo;
 	(void)workspace;
 	(void)bytes;
-	*p = (struct product){
-		.desc = *(struct desc *)desc, .la = *(struct layout *)la,
-		.lb = *(struct layout *)lb, .ld = *(struct layout *)ld,
-		.a = a, .b = b, .c = c, .d = d, .beta = *(const float *)beta,
-	};
 	if (!fake_cuda_is_device(a, 1) || !fake_cuda_is_device(b, 1) ||
 	    !fake_cuda_is_device(d, 1) ||
-	    cudaLaunchHostFunc(stream, run_product, p)) {
-		free(p);
+	    fake_cuda_run(stream, run_product, &p, sizeof(p)))
 		return CUBLAS_STATUS_INVALID_VALUE;
-	}
 	return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -7,7 +7,7 @@
 
 #include "cuda/fake_impl.h"
 
-enum { RUN, COPY, SET, RECORD, WAIT, WRITE_WORD, WAIT_WORD };
+enum { RUN, COPY, SET, RECORD, WAIT, WRITE_WORD, WAIT_WORD, REPLAY };
 
 #define NAP_NS 10000 /* between looks at a word, which another process writes */
 
@@ -26,7 +26,19 @@ struct work {
 	size_t bytes;
 	struct CUevent_st *event;
 	uint64_t nth; /* of the event's records; of a word its value */
-	void *staged; /* what was pageable: copied when it was asked for */
+	void *staged; /* what was pageable: copied when it was asked for; or
+			 what run() is given */
+	struct CUgraphExec_st *graph;
+};
+
+/* Captured work, in its order. */
+struct CUgraph_st {
+	struct work *first, **last;
+};
+
+/* The same graph: what is captured is not changed afterwards. */
+struct CUgraphExec_st {
+	struct CUgraph_st *graph;
 };
 
 struct CUstream_st {
@@ -35,6 +47,9 @@ struct CUstream_st {
 	struct work *first, **last;
 	int busy, closing;
 	uint64_t random;
+	struct CUgraph_st *capture; /* NULL: work is done */
+	int invalid;                /* the capture */
+	pthread_t captor;
 };
 
 static struct CUstream_st *streams;
@@ -99,11 +114,22 @@ static void wait_word(const struct work *w)
 		nanosleep(&nap, NULL);
 }
 
+static void perform(struct work *w);
+
+static void replay(const struct CUgraphExec_st *exec)
+{
+	for (struct work *w = exec->graph->first; w; w = w->next)
+		perform(w);
+}
+
 static void perform(struct work *w)
 {
 	switch (w->type) {
 	case RUN:
-		w->run(w->dst);
+		w->run(w->staged ? w->staged : w->dst);
+		break;
+	case REPLAY:
+		replay(w->graph);
 		break;
 	case COPY:
 		memmove(w->dst, w->src, w->bytes);
@@ -120,6 +146,10 @@ static void perform(struct work *w)
 	default:
 		record_or_wait(w);
 	}
+}
+
+static void discard(struct work *w)
+{
 	free(w->staged);
 	free(w);
 }
@@ -143,6 +173,7 @@ static void *stream_main(void *arg)
 		pthread_mutex_unlock(&fake_lock);
 		delay(s);
 		perform(w);
+		discard(w);
 		pthread_mutex_lock(&fake_lock);
 		s->busy = 0;
 		if (!s->first)
@@ -180,14 +211,50 @@ static cudaError_t enqueue(struct CUstream_st *s, const struct work *what)
 	if (!s) {
 		fake_sync_all();
 		perform(w);
+		discard(w);
 		return cudaSuccess;
 	}
 	pthread_mutex_lock(&fake_lock);
+	if (s->capture) {
+		*s->capture->last = w;
+		s->capture->last = &w->next;
+		pthread_mutex_unlock(&fake_lock);
+		return cudaSuccess;
+	}
 	*s->last = w;
 	s->last = &w->next;
 	pthread_cond_broadcast(&fake_changed);
 	pthread_mutex_unlock(&fake_lock);
 	return cudaSuccess;
+}
+
+/* What may not be asked of a stream while it is captured spoils the capture. */
+static cudaError_t not_captured(struct CUstream_st *s)
+{
+	cudaError_t e = cudaSuccess;
+
+	pthread_mutex_lock(&fake_lock);
+	if (s && s->capture) {
+		s->invalid = 1;
+		e = cudaErrorStreamCaptureUnsupported;
+	}
+	pthread_mutex_unlock(&fake_lock);
+	return e;
+}
+
+/* Nor what the thread may not do meanwhile (cudaStreamCaptureModeThreadLocal). */
+cudaError_t fake_unsafe(void)
+{
+	cudaError_t e = cudaSuccess;
+
+	pthread_mutex_lock(&fake_lock);
+	for (struct CUstream_st *s = streams; s; s = s->next)
+		if (s->capture && pthread_equal(s->captor, pthread_self())) {
+			s->invalid = 1;
+			e = cudaErrorStreamCaptureUnsupported;
+		}
+	pthread_mutex_unlock(&fake_lock);
+	return e;
 }
 
 static cudaError_t open_stream(cudaStream_t *out)
@@ -267,6 +334,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
 	cudaError_t e = fake_enter("cudaStreamSynchronize");
 
+	if (!e)
+		e = fake_leave(not_captured(s));
 	if (e)
 		return e;
 	if (!s) {
@@ -284,6 +353,8 @@ cudaError_t cudaStreamQuery(cudaStream_t s)
 	cudaError_t e = fake_enter("cudaStreamQuery");
 	int busy;
 
+	if (!e)
+		e = fake_leave(not_captured(s));
 	if (e)
 		return e;
 	pthread_mutex_lock(&fake_lock);
@@ -442,7 +513,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s)
 {
 	cudaError_t e = fake_enter("cudaEventRecord");
 
-	return e ? e : fake_leave(use_event(s, event, RECORD));
+	if (!e)
+		e = not_captured(s); /* it may, but the event is then the graph's */
+	return e ? fake_leave(e) : fake_leave(use_event(s, event, RECORD));
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event,
@@ -451,7 +524,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event,
 	cudaError_t e = fake_enter("cudaStreamWaitEvent");
 
 	(void)flags;
-	return e ? e : fake_leave(use_event(s, event, WAIT));
+	if (!e)
+		e = not_captured(s); /* of what was recorded outside of it */
+	return e ? fake_leave(e) : fake_leave(use_event(s, event, WAIT));
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
@@ -523,4 +598,129 @@ int fake_cuda_wait_value(cudaStream_t s, unsigned long long at,
 {
 	return flags ? (int)cudaErrorInvalidValue :
 		       use_word("cuStreamWaitValue64", WAIT_WORD, s, at, value);
+}
+
+static void free_graph(struct CUgraph_st *graph)
+{
+	while (graph->first) {
+		struct work *w = graph->first;
+
+		graph->first = w->next;
+		discard(w);
+	}
+	free(graph);
+	fake_count(-1);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s,
+				   enum cudaStreamCaptureMode mode)
+{
+	cudaError_t e = fake_enter("cudaStreamBeginCapture");
+	struct CUgraph_st *graph;
+
+	if (e)
+		return e;
+	if (!s || mode != cudaStreamCaptureModeThreadLocal || not_captured(s))
+		return fake_leave(cudaErrorStreamCaptureUnsupported);
+	graph = calloc(1, sizeof(*graph));
+	if (!graph)
+		return fake_leave(cudaErrorMemoryAllocation);
+	graph->last = &graph->first;
+	fake_count(1);
+	pthread_mutex_lock(&fake_lock);
+	s->capture = graph;
+	s->invalid = 0;
+	s->captor = pthread_self();
+	pthread_mutex_unlock(&fake_lock);
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *out)
+{
+	cudaError_t e = fake_enter("cudaStreamEndCapture");
+	struct CUgraph_st *graph = NULL;
+
+	pthread_mutex_lock(&fake_lock);
+	if (s)
+		graph = s->capture;
+	if (!graph)
+		e = cudaErrorIllegalState;
+	else if (!pthread_equal(s->captor, pthread_self()))
+		e = cudaErrorStreamCaptureWrongThread;
+	else if (!e && s->invalid)
+		e = cudaErrorStreamCaptureInvalidated;
+	if (graph && e != cudaErrorStreamCaptureWrongThread)
+		s->capture = NULL;
+	pthread_mutex_unlock(&fake_lock);
+	*out = e ? NULL : graph;
+	if (graph && e)
+		free_graph(graph);
+	return fake_leave(e);
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *out,
+					  cudaGraph_t graph,
+					  unsigned long long flags)
+{
+	cudaError_t e = fake_enter("cudaGraphInstantiateWithFlags");
+	struct CUgraphExec_st *exec;
+
+	(void)flags;
+	if (e)
+		return e;
+	exec = calloc(1, sizeof(*exec));
+	if (!exec)
+		return fake_leave(cudaErrorMemoryAllocation);
+	exec->graph = calloc(1, sizeof(*exec->graph));
+	if (!exec->graph) {
+		free(exec);
+		return fake_leave(cudaErrorMemoryAllocation);
+	}
+	/* The one that was captured keeps nothing: it is of no more use. */
+	*exec->graph = *graph;
+	graph->first = NULL;
+	fake_count(1);
+	*out = exec;
+	return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+	cudaError_t e = fake_enter("cudaGraphDestroy");
+
+	if (!e)
+		free_graph(graph);
+	return e;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s)
+{
+	cudaError_t e = fake_enter("cudaGraphLaunch");
+	struct work w = { .type = REPLAY, .graph = exec };
+
+	return e ? e : fake_leave(enqueue(s, &w));
+}
+
+/* Work that has been enqueued may be it. */
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+	cudaError_t e = fake_enter("cudaGraphExecDestroy");
+
+	if (e)
+		return e;
+	fake_sync_all();
+	free_graph(exec->graph);
+	free(exec);
+	return cudaSuccess;
+}
+
+cudaError_t fake_cuda_run(cudaStream_t s, void (*run)(void *), const void *arg,
+			  size_t bytes)
+{
+	struct work w = { .type = RUN, .run = run, .staged = malloc(bytes) };
+
+	if (!w.staged)
+		return cudaErrorMemoryAllocation;
+	memcpy(w.staged, arg, bytes);
+	return fake_leave(enqueue(s, &w));
 }

@@ -71,6 +71,53 @@ static void test_memory(void)
 	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
 }
 
+static void increment(void *arg)
+{
+	++**(int **)arg;
+}
+
+/* What is captured is not done, but as often as it is launched; what may not be
+ * captured spoils it. */
+static void test_capture(void)
+{
+	const enum cudaStreamCaptureMode mode = cudaStreamCaptureModeThreadLocal;
+	int count = 0, *counter = &count;
+	cudaStream_t s;
+	cudaGraph_t graph;
+	cudaGraphExec_t exec;
+	void *device;
+
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreate(&s), 0);
+	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
+	CU_ASSERT_EQUAL(fake_cuda_run(s, increment, &counter, sizeof(counter)),
+			0);
+	CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph), 0);
+	CU_ASSERT_EQUAL(cudaGraphInstantiateWithFlags(&exec, graph, 0), 0);
+	CU_ASSERT_EQUAL(cudaGraphDestroy(graph), 0);
+	CU_ASSERT_EQUAL(cudaStreamSynchronize(s), 0);
+	CU_ASSERT_EQUAL(count, 0);
+	CU_ASSERT_EQUAL(cudaGraphLaunch(exec, s), 0);
+	CU_ASSERT_EQUAL(cudaGraphLaunch(exec, s), 0);
+	CU_ASSERT_EQUAL(cudaStreamSynchronize(s), 0);
+	CU_ASSERT_EQUAL(count, 2);
+	CU_ASSERT_EQUAL(cudaGraphExecDestroy(exec), 0);
+
+	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
+	CU_ASSERT_EQUAL(cudaStreamSynchronize(s),
+			cudaErrorStreamCaptureUnsupported);
+	CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph),
+			cudaErrorStreamCaptureInvalidated);
+	CU_ASSERT_PTR_NULL(graph);
+	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
+	CU_ASSERT_EQUAL(cudaMalloc(&device, 1),
+			cudaErrorStreamCaptureUnsupported);
+	CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph),
+			cudaErrorStreamCaptureInvalidated);
+	CU_ASSERT_EQUAL(cudaStreamSynchronize(s), 0);
+	CU_ASSERT_EQUAL(cudaStreamDestroy(s), 0);
+	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
+}
+
 static void test_failure(void)
 {
 	void *device;
@@ -86,6 +133,7 @@ static void test_failure(void)
 static const struct unit_test tests[] = {
 	{ "streams and events keep their order", test_order },
 	{ "memory is of a kind", test_memory },
+	{ "what is captured is done when it is launched", test_capture },
 	{ "the nth call fails", test_failure },
 };
 

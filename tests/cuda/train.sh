@@ -47,6 +47,35 @@ done
 same '4 ranks, two a process' --set pipeline.ranks=4 \
 	--set pipeline.ranks_per_process=2
 
+# F, B, I and W as graphs, from the second of each on, or where that is faster.
+for graphs in off on auto; do
+	same "graphs = $graphs" --set pipeline.ranks=1 \
+		--set device.graphs=$graphs
+	same "zb-h1, graphs = $graphs" --set pipeline.schedule=zb-h1 \
+		--set device.graphs=$graphs --set pipeline.ranks_per_process=2
+done
+says 0 'graphs *rank 0: [0-9]* of 3 actions; all .* ms, call by call .* ms' \
+	pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/other" --steps 9 \
+	--set device="$fake" --set pipeline.ranks=1 --set model.layers=1
+(
+	FAKE_CUDA_FAIL=cudaGraphLaunch:1:1
+	export FAKE_CUDA_FAIL
+	! train other --set device="$fake" --set device.graphs=on ||
+		fail 'no graph is launched'
+	train other --set device="$fake" --set device.graphs=off ||
+		fail 'graphs that nobody wanted'
+	FAKE_CUDA_FAIL=cudaStreamEndCapture:2:1
+	! train other --set device="$fake" --set device.graphs=on ||
+		fail 'what cannot be recorded is passed over'
+	grep -q 'cudaStreamEndCapture: invalid argument (graphs = "on")' \
+		"$tmp/err" || fail 'nobody says what cannot be recorded'
+	same 'what cannot be recorded' --set pipeline.ranks=1
+	says 0 'graphs *rank 0: no more of them: cuda: cudaStreamEndCapture' \
+		pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/other" \
+		--steps 9 --set device="$fake" --set pipeline.ranks=1 \
+		--set model.layers=1
+)
+
 # Ranks of both kinds in one pipeline, either one first, also as it was written.
 for rank in 0 1; do
 	train mixed --set device="$fake" --set device.except.0.name=cpu \
