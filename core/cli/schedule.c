@@ -125,6 +125,33 @@ static int read_run(struct pfw_registry *registry,
 	return 0;
 }
 
+/* What was not given is as in the first file. */
+static int read_file(struct pfw_registry *registry,
+		     struct pfw_schedule_args *args, int *status,
+		     struct pfw_error *err)
+{
+	struct pfw_schedule_job job;
+	size_t i = 0;
+	int rc;
+
+	if (args->ranks && args->microbatches)
+		return 0;
+	while (i < args->n_names && !pfw_schedule_is_file(args->names[i]))
+		i++;
+	if (i == args->n_names)
+		return 0;
+	rc = pfw_schedule_job_open(registry, args, args->names[i], 0, &job,
+				   status, err);
+	if (rc)
+		return rc;
+	if (!args->ranks)
+		args->ranks = job.plan->ranks;
+	if (!args->microbatches)
+		args->microbatches = job.plan->microbatches;
+	pfw_schedule_job_close(&job);
+	return 0;
+}
+
 static int run(struct pfw_schedule_args *args, int *status,
 	       struct pfw_error *err)
 {
@@ -136,6 +163,8 @@ static int run(struct pfw_schedule_args *args, int *status,
 	rc = pfw_registry_open(NULL, &registry, err);
 	if (!rc)
 		rc = read_run(registry, args, &report, status, err);
+	if (!rc && args->command != PFW_SCHEDULE_SHOW)
+		rc = read_file(registry, args, status, err);
 	if (rc)
 		;
 	else if (args->command == PFW_SCHEDULE_COMPARE)

@@ -17,8 +17,10 @@ const char pfw_schedule_usage[] =
 "Draws, checks and counts a schedule; or several in a table (every schedule there\n"
 "is, where none is named); or says where two of them part.\n"
 "\n"
-"  -p RANKS -m MICROBATCHES   the shape; a file has its own\n"
-"  -v CHUNKS                  stages of each rank; 1, in a comparison 2\n"
+"  -p RANKS -m MICROBATCHES   the shape; a file has its own, for what is beside\n"
+"                             it too\n"
+"  -v CHUNKS                  stages of each rank; 1, or 2 beside others, but 1\n"
+"                             for those that take no more\n"
 "  --set OPTION=VALUE         an option of the schedule\n"
 "  --cost F=1,I=1,W=1         times of all layers of a rank: forward, and the\n"
 "                             gradients of inputs and of weights; as multiples of\n"
@@ -163,9 +165,9 @@ static int take_costs(const char *text, struct pfw_schedule_args *args,
 	static const char letters[] = "FIW";
 	unsigned seen = 0;
 
-	while (*text) {
+	do {
 		size_t len = strcspn(text, ",");
-		const char *letter = strchr(letters, *text);
+		const char *letter = memchr(letters, *text, 3);
 		unsigned bit;
 		int rc;
 
@@ -185,7 +187,7 @@ static int take_costs(const char *text, struct pfw_schedule_args *args,
 		if (rc)
 			return rc;
 		text += len + (text[len] == ',');
-	}
+	} while (*text);
 	return 0;
 }
 
@@ -261,6 +263,8 @@ static int check_format(const struct pfw_schedule_args *args,
 	};
 	const char *const *words = formats[args->command].words;
 
+	if (args->header && strcmp(args->format, "csv"))
+		return pfw_error_set(err, EINVAL, "--header is for --format csv");
 	for (size_t i = 0; words[i]; i++)
 		if (!strcmp(args->format, words[i]))
 			return 0;
@@ -294,9 +298,8 @@ static int check_shape(const struct pfw_schedule_args *args,
 	if (files && args->n_sets)
 		return pfw_error_set(err, EINVAL, "--set is for schedules; a "
 				     "file has no options");
-	if (args->n_names && files == args->n_names)
-		return 0;
-	if (args->cost_from)
+	/* A file's shape is that of what stands beside it. */
+	if (files || args->cost_from)
 		return 0;
 	if (!args->ranks)
 		return pfw_error_set(err, EINVAL, "-p is missing: the number of "

@@ -19,29 +19,17 @@ struct entry {
 	char *problem;     /* NULL, or why it cannot run */
 };
 
-static int is_one_chunk(struct pfw_registry *registry, const char *name)
-{
-	const struct pfw_loaded *plugin;
-
-	return !pfw_schedule_is_file(name) &&
-	       !pfw_registry_get(registry, PFW_KIND_SCHEDULE, name, &plugin,
-				 NULL) &&
-	       plugin->ops.schedule.flags & PFW_SCHEDULE_ONE_CHUNK;
-}
-
 /* A schedule that is refused is a line; one that is not there is an error. */
 static int measure(struct pfw_registry *registry,
 		   const struct pfw_schedule_args *args, const char *name,
 		   struct entry *entry, int *status, struct pfw_error *err)
 {
-	uint32_t chunks = args->chunks ? args->chunks : 2;
-	int one = is_one_chunk(registry, name) && chunks > 1;
 	struct pfw_schedule_job job;
 	int rc;
 
-	*entry = (struct entry){ .name = name, .one_chunk = one };
-	rc = pfw_schedule_job_open(registry, args, name, one ? 1 : chunks, &job,
-				   status, err);
+	*entry = (struct entry){ .name = name };
+	rc = pfw_schedule_job_beside(registry, args, name, &job,
+				     &entry->one_chunk, status, err);
 	if (rc == -ELIBACC || (rc && *status == PFW_EXIT_CONFIG &&
 			       !pfw_schedule_is_file(name))) {
 		entry->problem = strdup(err->text);
@@ -66,6 +54,8 @@ static int entry_compare(const void *a, const void *b)
 
 	if (!x->problem != !y->problem)
 		return x->problem ? 1 : -1;
+	if (x->problem && strcmp(x->problem, y->problem))
+		return strcmp(x->problem, y->problem);
 	if (x->step != y->step)
 		return x->step < y->step ? -1 : 1;
 	if (x->peak != y->peak)
@@ -85,6 +75,30 @@ static void print_row(const struct pfw_schedule_args *args,
 	if (args->run)
 		printf("  %9s", bytes);
 	putchar('\n');
+}
+
+/* A sentence that begins with its schedule goes alone; others say whose they are,
+ * once for all of them. */
+static void print_problems(const struct entry *entries, size_t n)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = &entries[i];
+
+		if (!e->problem)
+			continue;
+		if (last && !strcmp(last, e->problem)) {
+			printf(", %s", e->name);
+			continue;
+		}
+		printf("%s%s", last ? "\n" : "\ncannot run:\n", e->problem);
+		if (strncmp(e->problem, e->name, strlen(e->name)))
+			printf("\n  %s", e->name);
+		last = e->problem;
+	}
+	if (last)
+		putchar('\n');
 }
 
 static void print_table(const struct pfw_schedule_args *args,
@@ -111,13 +125,7 @@ static void print_table(const struct pfw_schedule_args *args,
 			print_row(args, &entries[i], width);
 	if (marked)
 		puts("\n* takes one chunk per rank: at v=1");
-	for (size_t i = 0, first = 1; i < n; i++) {
-		if (!entries[i].problem)
-			continue;
-		printf("%s%s\n", first ? "\ncannot run:\n" : "",
-		       entries[i].problem);
-		first = 0;
-	}
+	print_problems(entries, n);
 }
 
 static void print_json(const struct entry *entries, size_t n)

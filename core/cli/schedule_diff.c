@@ -90,14 +90,14 @@ int pfw_schedule_diff(struct pfw_registry *registry,
 		      struct pfw_error *err)
 {
 	struct pfw_schedule_job a, b;
-	int rc;
+	int one, rc;
 
-	rc = pfw_schedule_job_open(registry, args, args->names[0], 0, &a, status,
-				   err);
+	rc = pfw_schedule_job_beside(registry, args, args->names[0], &a, &one,
+				     status, err);
 	if (rc)
 		return rc;
-	rc = pfw_schedule_job_open(registry, args, args->names[1], 0, &b, status,
-				   err);
+	rc = pfw_schedule_job_beside(registry, args, args->names[1], &b, &one,
+				     status, err);
 	if (!rc) {
 		print_diff(&a, &b);
 		pfw_schedule_job_close(&b);

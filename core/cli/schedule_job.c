@@ -254,6 +254,28 @@ int pfw_schedule_job_open(struct pfw_registry *registry,
 	return rc;
 }
 
+static int is_one_chunk(struct pfw_registry *registry, const char *name)
+{
+	const struct pfw_loaded *plugin;
+
+	return !pfw_schedule_is_file(name) &&
+	       !pfw_registry_get(registry, PFW_KIND_SCHEDULE, name, &plugin,
+				 NULL) &&
+	       plugin->ops.schedule.flags & PFW_SCHEDULE_ONE_CHUNK;
+}
+
+int pfw_schedule_job_beside(struct pfw_registry *registry,
+			    const struct pfw_schedule_args *args,
+			    const char *name, struct pfw_schedule_job *out,
+			    int *one_chunk, int *status, struct pfw_error *err)
+{
+	uint32_t chunks = args->chunks ? args->chunks : 2;
+
+	*one_chunk = chunks > 1 && is_one_chunk(registry, name);
+	return pfw_schedule_job_open(registry, args, name,
+				     *one_chunk ? 1 : chunks, out, status, err);
+}
+
 void pfw_schedule_job_chosen(const struct pfw_schedule_job *job, char *buf,
 			     size_t len)
 {

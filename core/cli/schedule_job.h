@@ -38,6 +38,14 @@ int pfw_schedule_job_open(struct pfw_registry *registry,
 			  const char *name, uint32_t chunks,
 			  struct pfw_schedule_job *out, int *status,
 			  struct pfw_error *err);
+/**
+ * The same for one that stands beside others: two chunks a rank where args says
+ * nothing, and one, told in *one_chunk, for schedules that take no more.
+ */
+int pfw_schedule_job_beside(struct pfw_registry *registry,
+			    const struct pfw_schedule_args *args,
+			    const char *name, struct pfw_schedule_job *out,
+			    int *one_chunk, int *status, struct pfw_error *err);
 void pfw_schedule_job_close(struct pfw_schedule_job *job);
 
 /** Whether a name is that of a file. */

@@ -455,8 +455,10 @@ static int read_plan(struct reader *r, struct cursor *c)
 int pfw_csv_parse(const char *name, const char *text, size_t len,
 		  struct pfw_schedule_plan **out, struct pfw_error *err)
 {
+	/* What spreadsheets put in front of UTF-8. */
+	size_t mark = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	struct cursor first = {
-		.name = name, .at = text, .end = text + len, .err = err,
+		.name = name, .at = text + mark, .end = text + len, .err = err,
 	};
 	struct cursor second = first;
 	struct reader r = { .plan = NULL };

@@ -136,6 +136,15 @@ same "parts in diff" "rank 1: the same for 1 actions, then" \
 ./pipefw schedule zbv -p 3 -v 2 -m 6 --format csv --header >"$tmp/x.csv"
 same "no parts in diff" 1 "$(./pipefw schedule diff zbv "$tmp/x.csv" -p 3 -v 2 \
 	-m 6 | grep -c 'every rank does the same')"
+# Beside a file: its shape, without what a spreadsheet puts in front of it.
+{ printf '\357\273\277' && cat "$tmp/x.csv"; } >"$tmp/z.csv"
+same "no parts in diff with a file's shape" 1 "$(./pipefw schedule diff zbv \
+	"$tmp/z.csv" | grep -c 'every rank does the same')"
+same "compare with a file's shape" 2 \
+	"$(./pipefw schedule compare "$tmp/x.csv" zbv | grep -c ' 19    5.3 %')"
+same "diff of one chunk and two" "a: zb-h1, p=3 v=1 m=6 b: zbv, p=3 v=2 m=6" \
+	"$(./pipefw schedule diff zb-h1 zbv -p 3 -m 6 | sed 2q | tr '\n' ' ' |
+		sed 's/ $//')"
 sed 's/,5I0/,5I1/' "$tmp/x.csv" >"$tmp/y.csv"
 refused 2 'y.csv:' "$tmp/y.csv"
 refused 2 '-m 7, and' "$tmp/x.csv" -m 7
@@ -146,6 +155,8 @@ same "a cap counts all chunks of a rank" "zbv zb-h1*" \
 	"$(./pipefw schedule compare zbv zb-h1 -p 4 -m 8 --memory-cap 4 |
 		sed -n '4,5s/ .*//p' | tr '\n' ' ' | sed 's/ $//')"
 refused 2 'diff takes two schedules' diff gpipe -p 2 -m 2
+refused 2 'cost takes F, I and W' gpipe -p 2 -m 2 --cost ''
+refused 2 'header is for --format csv' gpipe -p 2 -m 2 --header
 refused 2 'text or json' compare -p 2 -m 2 --format svg
 
 # Of many ranks the idlest: here the last ones compute ever less.
