@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/devices.h"
 #include "bench/pingpong.h"
 #include "bench/wires.h"
 #include "launch/topology.h"
@@ -37,6 +38,7 @@ struct field {
 	struct pfw_bench *bench;
 	struct pfw_bench_room room;
 	struct pfw_subject ours;
+	const struct pfw_loaded *device;
 	struct pfw_transport_props props;
 	struct pfw_bench_sizes sizes;
 	trips in_place, copy, theirs[MAX_WIRES];
@@ -228,8 +230,6 @@ static int take_ours(struct field *f, char *why, size_t len,
 	if (rc)
 		return rc;
 	f->ours.ops = &plugin->ops.transport;
-	if (f->ours.ops->probe && f->ours.ops->probe(why, len))
-		return -ENODEV;
 	rc = pfw_values_from_texts(plugin->info.options,
 				   plugin->info.n_options, plugin->info.name,
 				   NULL, 0, &values, err);
@@ -239,6 +239,15 @@ static int take_ours(struct field *f, char *why, size_t len,
 	f->ours.opt = values;
 	f->props.size = sizeof(f->props);
 	pfw_subject_props(&f->ours, &f->props);
+	if (f->device->ops.device.memory) {
+		if (f->props.memory & f->device->ops.device.memory)
+			return 0;
+		snprintf(why, len, "it does not move this device's memory");
+		return -ENODEV;
+	}
+	/* Not before processes that use a GPU: it may open one. */
+	if (f->ours.ops->probe && f->ours.ops->probe(why, len))
+		return -ENODEV;
 	if (f->props.memory & PFW_MEM_HOST && !f->ours.ops->post)
 		return 0;
 	snprintf(why, len, "it does not move the host's memory by itself");
@@ -266,8 +275,13 @@ int pfw_bench_transport(struct pfw_bench *bench, struct pfw_error *err)
 	bench->part = "transport";
 	f->bench = bench;
 	take_sizes(f);
-	rc = take_ours(f, why, sizeof(why), err);
-	if (rc == -ENODEV) {
+	rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, bench->device,
+			      &f->device, err);
+	if (!rc)
+		rc = take_ours(f, why, sizeof(why), err);
+	if (!rc && f->device->ops.device.memory) {
+		rc = pfw_bench_devices(bench, &f->ours, f->device, err);
+	} else if (rc == -ENODEV) {
 		pfw_bench_skip(bench, "messages", bench->transport, why);
 		rc = 0;
 	} else if (!rc) {

@@ -133,12 +133,9 @@ static int check_plugins(const struct options *o, struct pfw_error *err)
 {
 	const struct pfw_bench *bench = &o->bench;
 	const struct pfw_loaded *plugin;
-	int rc = 0;
+	int rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE,
+				  bench->device, &plugin, err);
 
-	if (is_wanted(o, COMPUTE) || is_wanted(o, TRAIN) ||
-	    is_wanted(o, MEMORY))
-		rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE,
-				      bench->device, &plugin, err);
 	if (!rc && is_wanted(o, TRANSPORT))
 		rc = pfw_registry_get(bench->registry, PFW_KIND_TRANSPORT,
 				      bench->transport, &plugin, err);

@@ -40,6 +40,27 @@ for peer in 'mpicc:Open MPI vader' 'ucx_perftest:ucx posix,cma'; do
 			"$tmp/rows"
 	fi || fail "nothing of ${peer#*:}"
 done
+# Between devices, over the stand-ins; and without a GPU why not.
+gpu=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
+if [ -e "$gpu" ]; then
+	says 0 '' pipefw bench transport --device "$gpu" --quick --rounds 2 --json
+	for work in 'half round trip 8 B' 'half round trip 64 KiB'; do
+		grep -q "\"work\":\"$work\",\"unit\":\"us\".*\"ours\":[0-9]" \
+			"$tmp/out" || fail "no row of $work between devices"
+	done
+	grep -q '"work":"products beside .*"peer":"alone","theirs":[0-9]' \
+		"$tmp/out" || fail 'no row of products'
+	! grep -q 'GB/s' "$tmp/out" || fail 'what lies where it is has no speed'
+	FAKE_CUDA_DEVICES=2 says 0 '"unit":"GB/s"' pipefw bench transport \
+		--device "$gpu" --quick --rounds 1 --json
+	FAKE_CUDA_FAIL=cudaIpcOpenMemHandle:1:801 says 0 \
+		'"event":"skip".*CUDA IPC: cudaIpcOpenMemHandle' \
+		pipefw bench transport --device "$gpu" --quick --rounds 1 --json
+	says 0 '"event":"skip".*does not move this' pipefw bench transport tcp \
+		--device "$gpu" --quick --json
+	nvidia-smi >/dev/null 2>&1 || says 0 'skipped.*no driver\|skipped.*no card' \
+		pipefw bench transport --device cuda --quick
+fi
 mkdir "$tmp/bin"
 printf "#!/bin/sh\nexit 1\n" >"$tmp/bin/mpicc"
 chmod +x "$tmp/bin/mpicc"

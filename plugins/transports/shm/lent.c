@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Peers that have come to their end give back at once; who has not, is busy or
- * has failed. */
+/* Of all channels of a rank together: peers that have come to their end give back
+ * at once; who has not, is busy or has failed. */
 #define PATIENCE_NS PFW_S
 
 void shm_device_close(struct shm_device *d)
@@ -122,12 +122,12 @@ void shm_lent_await_return(struct shm_lent *l, int socket)
 {
 	struct pollfd p = { .fd = socket, .events = POLLRDHUP };
 	struct shm_device *d = l->of;
-	uint64_t now = pfw_now();
+	uint64_t from = pfw_now();
 
-	if (!d->patience)
-		d->patience = now + PATIENCE_NS;
-	if (now < d->patience)
-		poll(&p, 1, (int)((d->patience - now) / PFW_MS));
+	if (d->waited >= PATIENCE_NS)
+		return;
+	poll(&p, 1, (int)((PATIENCE_NS - d->waited) / PFW_MS));
+	d->waited += pfw_now() - from;
 }
 
 void shm_lent_free(struct shm_lent *l)

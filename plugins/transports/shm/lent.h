@@ -20,7 +20,7 @@ struct shm_device {
 	void *device;
 	void *copies;        /* a queue; NULL: nothing comes from another card */
 	uint32_t n_in_place, n_copied; /* channels */
-	uint64_t patience;   /* until then what is lent is waited for; 0: not yet */
+	uint64_t waited;     /* ns, for what was lent to come back */
 	bool broken;         /* it has failed, and is not tried again */
 	char staged[256];    /* why there are channels without; "": there are not */
 };
