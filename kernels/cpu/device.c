@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef __SSE__
 #include <xmmintrin.h>
@@ -49,16 +50,25 @@ static const struct pfw_kernels *device_kernels(void *device)
 	return ((struct cpu_device *)device)->kernels;
 }
 
+/* A large page, on most machines. */
+#define LARGE ((size_t)2 << 20)
+
+/* Rows of a matrix lie in a page of their own each, far more of them than a
+ * processor knows by heart, so what can lie in large pages does; what is not
+ * whole ones does not, lest more memory is taken than was asked for. */
 static int device_alloc(void *device, size_t bytes, void **out,
 			struct pfw_error *err)
 {
+	const size_t align = bytes < LARGE ? PFW_ALIGN : LARGE;
 	void *p;
 
 	(void)device;
-	if (bytes > SIZE_MAX - PFW_ALIGN ||
-	    posix_memalign(&p, PFW_ALIGN, pfw_align_up(bytes ? bytes : 1)))
+	if (bytes > SIZE_MAX - LARGE ||
+	    posix_memalign(&p, align, pfw_align_up(bytes ? bytes : 1)))
 		return pfw_error_set(err, ENOMEM,
 				     "no memory for %zu bytes on the cpu", bytes);
+	if (bytes >= LARGE)
+		(void)madvise(p, bytes / LARGE * LARGE, MADV_HUGEPAGE);
 	memset(p, 0, pfw_align_up(bytes));
 	*out = p;
 	return 0;
