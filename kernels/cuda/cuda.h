@@ -60,15 +60,18 @@ struct cuda_device {
 	struct cuda_loan *loans; /* other processes' memory */
 	struct cuda_words words; /* NULLs: not looked for yet, or none */
 	uint32_t graphs; /* PFW_GRAPHS_*, or 0 */
+	size_t cudnn;    /* version that does attention; 0: our own kernels */
 };
 
 struct cuda_plan;
+struct cuda_dnn;
 
 struct cuda_queue {
 	struct cuda_device *device;
 	cudaStream_t stream;
 	void *workspace; /* PFW_CUDA_WORKSPACE, then CUDA_ASIDE */
 	struct cuda_plan *plans;
+	struct cuda_dnn *dnn; /* NULL until it does attention */
 	const char *failed_call; /* NULL: all is well */
 	cudaError_t failed;
 };
@@ -161,6 +164,13 @@ struct cuda_operands {
 int cuda_multiply(struct cuda_queue *q, const struct cuda_shape *shape,
 		  const struct cuda_operands *with);
 void cuda_free_plans(struct cuda_queue *q);
+
+/* dnn.c */
+/** Version of the library, which is loaded. */
+int cuda_dnn_version(size_t *version, struct pfw_error *err);
+void cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
+			int backward);
+void cuda_dnn_close(struct cuda_dnn *dnn);
 
 /* gemm.c */
 void cuda_gemm(void *queue, const struct pfw_gemm *g);

@@ -93,6 +93,7 @@ static int describe(const struct cuda_device *dev,
 	struct pfw_device_props p = { .size = sizeof(p) };
 	struct cudaDeviceProp card;
 	cudaError_t e = cudaGetDeviceProperties(&card, dev->card);
+	int n;
 
 	if (e)
 		return cuda_result("cudaGetDeviceProperties", e, err);
@@ -105,9 +106,13 @@ static int describe(const struct cuda_device *dev,
 	p.act_dtype = dev->act;
 	p.graphs = dev->graphs;
 	p.profiled = cuda_profiled();
-	snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
-		 card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
-		 CUBLAS_VER_MINOR);
+	n = snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
+		     card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
+		     CUBLAS_VER_MINOR);
+	if (dev->cudnn)
+		snprintf(p.path + n, sizeof(p.path) - (size_t)n,
+			 ", cuDNN %zu.%zu", dev->cudnn / 10000,
+			 dev->cudnn / 100 % 100);
 	*out = p;
 	return 0;
 }
@@ -161,6 +166,18 @@ static uint32_t read_graphs(const struct pfw_values *opt)
 	       !strcmp(text, "on")   ? PFW_GRAPHS_ALWAYS : 0;
 }
 
+static int choose_attention(struct cuda_device *dev,
+			    const struct pfw_values *opt, struct pfw_error *err)
+{
+	if (!opt || strcmp(pfw_value_string(opt, "attention"), "cudnn"))
+		return 0;
+	if (dev->act != PFW_BF16)
+		return pfw_error_set(err, EINVAL,
+				     "cuda: attention = \"cudnn\" is for "
+				     "device.dtype = \"bf16\" alone");
+	return cuda_dnn_version(&dev->cudnn, err);
+}
+
 static int device_open(const struct pfw_values *opt,
 		       const struct pfw_device_info *info, void **device,
 		       struct pfw_device_props *props, struct pfw_error *err)
@@ -172,7 +189,9 @@ static int device_open(const struct pfw_values *opt,
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	dev->act = info->dtype;
 	dev->graphs = read_graphs(opt);
-	rc = choose_card(opt, info, &dev->card, err);
+	rc = choose_attention(dev, opt, err);
+	if (!rc)
+		rc = choose_card(opt, info, &dev->card, err);
 	if (!rc)
 		rc = start(dev, err);
 	if (!rc)
@@ -195,6 +214,9 @@ static const struct pfw_option options[] = {
 	{ "card", PFW_OPT_INT, 0, NULL,
 	  "the host's card that all ranks use, from 0; else they take turns",
 	  NULL, 0, 1023 },
+	{ .name = "attention", .type = PFW_OPT_CHOICE, .def = "own",
+	  .choices = "own|cudnn",
+	  .help = "own kernels, or cuDNN 9, which is loaded for it" },
 	{ .name = "graphs", .type = PFW_OPT_CHOICE, .def = "auto",
 	  .choices = "auto|on|off",
 	  .help = "each F, B, I and W as one CUDA graph; auto: where that is "

@@ -72,15 +72,25 @@ static void layernorm_backward(void *queue, void *dx, float *dweight,
 
 static void attention_forward(void *queue, const struct pfw_attention *a)
 {
-	cuda_note(queue, "attention_forward",
-		  pfw_cuda_attention_forward(stream(queue), act(queue), a));
+	struct cuda_queue *q = queue;
+
+	if (q->device->cudnn)
+		cuda_dnn_attention(q, a, 0);
+	else
+		cuda_note(q, "attention_forward",
+			  pfw_cuda_attention_forward(stream(q), act(q), a));
 }
 
 static void attention_backward(void *queue, const struct pfw_attention *a)
 {
-	cuda_note(queue, "attention_backward",
-		  pfw_cuda_attention_backward(stream(queue), act(queue), a,
-					      workspace(queue)));
+	struct cuda_queue *q = queue;
+
+	if (q->device->cudnn)
+		cuda_dnn_attention(q, a, 1);
+	else
+		cuda_note(q, "attention_backward",
+			  pfw_cuda_attention_backward(stream(q), act(q), a,
+						      workspace(q)));
 }
 
 static void classifier(void *queue, void *logits, const int32_t *targets,

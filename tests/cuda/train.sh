@@ -102,6 +102,21 @@ near 1e-2 "$tmp/cpu.losses" "$tmp/bf16.losses" ||
 	fail 'cuda learns something else in bf16'
 ! cmp -s "$tmp/bf16.losses" "$tmp/cuda.losses" || fail 'bf16 is fp32'
 
+# cuDNN is looked for when it is asked for.
+echo nothing >"$tmp/libcudnn.so.9"
+(
+	LD_LIBRARY_PATH=$tmp${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+	export LD_LIBRARY_PATH
+	! train other --set device="$fake" --set device.dtype=bf16 \
+		--set device.attention=cudnn || fail 'cuDNN is not asked for'
+	grep -q 'attention = "cudnn": .*libcudnn.so.9.*\(install\|built without\)' \
+		"$tmp/err" || fail 'nobody says that cuDNN is missing'
+)
+! train other --set device="$fake" --set device.attention=cudnn ||
+	fail 'cuDNN in fp32'
+grep -q 'is for device.dtype = "bf16" alone' "$tmp/err" ||
+	fail 'nobody says that cuDNN has no fp32'
+
 # What the kernels cannot do is refused before a rank is started.
 refuses 2 'device.rounding.*cuda.* rounds weights to nearest alone' \
 	--set device="$fake" --set device.dtype=bf16 \

@@ -36,7 +36,7 @@ row() {
 		exit 1
 	}
 }
-rows build curves schedules saved 124M torch-124M engine shm
+rows build curves schedules saved 124M torch-124M graphs engine shm
 [ $status = 0 ] || { cat "$tmp/out"; exit 1; }
 grep -q '^Made by .tests/gpu/run --table .* build curves' "$tmp/table"
 row build 'skipped .* an existing build'
@@ -45,6 +45,7 @@ row schedules 'ok .* 2 runs of 2 schedules.*fp32: the bits of one rank'
 row saved 'ok .*to the bit, generated'
 row 124M 'ok .*ms a step.*MFU (llm.c) [0-9.]* %, measured [0-9.]* %'
 row torch-124M 'skipped .*no PyTorch with CUDA'
+row graphs 'ok .*rank 0: [0-9]* of 3 actions; all of them as graphs'
 row engine 'ok .*[0-9.]* % of a step'
 row shm 'ok .*the bits of one'
 

@@ -1,0 +1,33 @@
+/* Loading cuDNN, where the toolkit has it or the system finds it. */
+#if __has_include(<cudnn.h>)
+
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "dnn.h"
+
+#define FILE_NAME "libcudnn.so.9"
+
+int cuda_dnn_load(struct cuda_dnn_lib *lib, struct pfw_error *err)
+{
+	void *library = dlopen(FILE_NAME, RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		return pfw_error_set(err, ENODEV,
+				     "cuda: attention = \"cudnn\": %s: install "
+				     "cuDNN 9, add its folder to "
+				     "LD_LIBRARY_PATH, or leave the option out",
+				     dlerror());
+#define X(name)                                                                \
+	*(void **)&lib->name = dlsym(library, "cudnn" #name);                  \
+	if (!lib->name)                                                        \
+		return pfw_error_set(err, ENODEV, "cuda: %s has no cudnn%s",   \
+				     FILE_NAME, #name);
+	CUDA_DNN_CALLS(X)
+#undef X
+	return 0;
+}
+
+#else
+typedef int pfw_no_cudnn_headers;
+#endif
