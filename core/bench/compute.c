@@ -12,6 +12,7 @@
 #define WIDTH_MAX 768u
 #define LONGEST 4u      /* of a block's matrices: 4 times the width */
 #define ROUND_NS (30 * PFW_MS)
+#define AT_ONCE 16u     /* calls that a device is given before it is waited for */
 
 /* A device that is open, and what it multiplies. */
 struct bed {
@@ -20,6 +21,7 @@ struct bed {
 	struct pfw_device_props props;
 	uint32_t dtype; /* policy */
 	void *device, *queue;
+	void *began, *ended; /* events; NULL: calls are done when they return */
 	void *a, *b, *c; /* act; c fp32 */
 	float *weight;   /* of which packed is made */
 	void *packed;
@@ -57,6 +59,10 @@ static void bed_close(struct bed *bed)
 	bed->ops->free(bed->device, bed->c);
 	bed->ops->free(bed->device, bed->weight);
 	bed->ops->free(bed->device, bed->packed);
+	if (bed->began)
+		bed->ops->close_event(bed->began);
+	if (bed->ended)
+		bed->ops->close_event(bed->ended);
 	if (bed->queue)
 		bed->ops->close_queue(bed->queue);
 	bed->ops->close(bed->device);
@@ -131,6 +137,10 @@ static int bed_open(struct bed *bed, const struct pfw_loaded *plugin,
 		rc = ops->enter_thread(bed->device, err);
 	if (!rc)
 		rc = ops->open_queue(bed->device, &bed->queue, err);
+	if (!rc && ops->elapsed)
+		rc = ops->open_event(bed->device, &bed->began, err);
+	if (!rc && ops->elapsed)
+		rc = ops->open_event(bed->device, &bed->ended, err);
 	return rc ? rc : allocate(bed, err);
 }
 
@@ -163,25 +173,76 @@ static void pack(struct bed *bed, struct pfw_gemm *g, const struct matrix *m)
 	g->b_packed = bed->packed;
 }
 
-/* Seconds of one call: the mean over a round's worth of them. */
-static double time_product(struct bed *bed, uint32_t kind,
-			   const struct matrix *m)
-{
-	struct pfw_gemm g = product(bed, kind, m);
-	uint64_t start, now;
-	uint32_t calls = 0;
+/* Something to be timed. */
+struct work {
+	const struct pfw_gemm *gemm;
+	const struct pfw_attention *forward, *backward;
+};
 
-	pack(bed, &g, m);
-	bed->k->gemm(bed->queue, &g);
-	bed->ops->sync(bed->queue, NULL);
+static void enqueue(struct bed *bed, const struct work *w, uint32_t times)
+{
+	for (uint32_t i = 0; i < times; i++) {
+		if (w->gemm)
+			bed->k->gemm(bed->queue, w->gemm);
+		if (w->forward)
+			bed->k->attention_forward(bed->queue, w->forward);
+		if (w->backward)
+			bed->k->attention_backward(bed->queue, w->backward);
+	}
+}
+
+/* Nanoseconds of so many calls: by the device's clock, where it works behind the
+ * host's back, or the host's. */
+static int time_calls(struct bed *bed, const struct work *w, uint32_t times,
+		      uint64_t *ns, struct pfw_error *err)
+{
+	uint64_t start = pfw_now();
+	int rc = bed->began ? bed->ops->record(bed->queue, bed->began, err) : 0;
+
+	if (rc)
+		return rc;
+	enqueue(bed, w, times);
+	if (bed->ended)
+		rc = bed->ops->record(bed->queue, bed->ended, err);
+	if (!rc)
+		rc = bed->ops->sync(bed->queue, err);
+	*ns = pfw_now() - start;
+	return rc || !bed->ended ? rc :
+				   bed->ops->elapsed(bed->began, bed->ended, ns,
+						     err);
+}
+
+/* Seconds of one call: the mean over a round's worth of them. */
+static int time_work(struct bed *bed, const struct work *w, double *seconds,
+		     struct pfw_error *err)
+{
+	const uint32_t times = bed->began ? AT_ONCE : 1;
+	uint64_t start, total = 0, ns;
+	uint32_t calls = 0;
+	int rc;
+
+	rc = time_calls(bed, w, 1, &ns, err);
 	start = pfw_now();
 	do {
-		bed->k->gemm(bed->queue, &g);
-		bed->ops->sync(bed->queue, NULL);
-		now = pfw_now();
-		calls++;
-	} while (now - start < ROUND_NS);
-	return (double)(now - start) / 1e9 / calls;
+		if (!rc)
+			rc = time_calls(bed, w, times, &ns, err);
+		if (rc)
+			return rc;
+		total += ns;
+		calls += times;
+	} while (pfw_now() - start < ROUND_NS);
+	*seconds = (double)total / 1e9 / calls;
+	return 0;
+}
+
+static int time_product(struct bed *bed, uint32_t kind, const struct matrix *m,
+			double *seconds, struct pfw_error *err)
+{
+	struct pfw_gemm g = product(bed, kind, m);
+	const struct work w = { .gemm = &g };
+
+	pack(bed, &g, m);
+	return time_work(bed, &w, seconds, err);
 }
 
 static double flops(const struct matrix *m)
@@ -191,19 +252,26 @@ static double flops(const struct matrix *m)
 
 /* One round of a matrix: GFLOP/s in the row, seconds added to the sums; @theirs
  * NULL: there is no peer. */
-static void one_round(struct bed *ours, struct bed *theirs, uint32_t kind,
+static int one_round(struct bed *ours, struct bed *theirs, uint32_t kind,
 		      const struct matrix *m, uint32_t round,
-		      struct pfw_bench_row *row, double sums[2])
+		      struct pfw_bench_row *row, double sums[2],
+		      struct pfw_error *err)
 {
-	double a = time_product(ours, kind, m), b;
+	double a, b;
+	int rc = time_product(ours, kind, m, &a, err);
 
+	if (rc)
+		return rc;
 	row->ours[round] = flops(m) / 1e9 / a;
 	sums[0] += a;
 	if (!theirs)
-		return;
-	b = time_product(theirs, kind, m);
+		return 0;
+	rc = time_product(theirs, kind, m, &b, err);
+	if (rc)
+		return rc;
 	row->theirs[round] = flops(m) / 1e9 / b;
 	sums[1] += b;
+	return 0;
 }
 
 static void print_product(struct pfw_bench *bench, const struct bed *ours,
@@ -220,8 +288,8 @@ static void print_product(struct pfw_bench *bench, const struct bed *ours,
 }
 
 /* All matrices of one kind; the last row is their sum, as in a block. */
-static void compare(struct pfw_bench *bench, struct bed *ours,
-		    struct bed *theirs, uint32_t kind)
+static int compare(struct pfw_bench *bench, struct bed *ours,
+		   struct bed *theirs, uint32_t kind, struct pfw_error *err)
 {
 	uint32_t n = bench->quick ? N_QUICK : N_MATRICES;
 	struct pfw_bench_row rows[N_MATRICES + 1];
@@ -238,8 +306,9 @@ static void compare(struct pfw_bench *bench, struct bed *ours,
 		double sums[2] = { 0 };
 
 		for (uint32_t i = 0; i < n; i++)
-			one_round(ours, theirs, kinds[kind].kind, &matrices[i],
-				  round, &rows[i], sums);
+			if (one_round(ours, theirs, kinds[kind].kind,
+				      &matrices[i], round, &rows[i], sums, err))
+				return -EIO;
 		rows[n].ours[round] = work / 1e9 / sums[0];
 		if (theirs)
 			rows[n].theirs[round] = work / 1e9 / sums[1];
@@ -250,6 +319,7 @@ static void compare(struct pfw_bench *bench, struct bed *ours,
 	rows[n].work = words;
 	rows[n].aim = theirs && ours->dtype == PFW_BF16 ? kinds[kind].aim : 0;
 	pfw_bench_print(bench, &rows[n]);
+	return 0;
 }
 
 static double best_peak(struct bed *bed)
@@ -278,14 +348,16 @@ static void peak(struct pfw_bench *bench, struct bed *bed, const char *work)
 }
 
 /* GPT-2's heads of 64 on a sequence of 1024. */
-static void attention(struct pfw_bench *bench, struct bed *bed)
+static int attention(struct pfw_bench *bench, struct bed *bed,
+		     struct pfw_error *err)
 {
-	struct pfw_attention a = {
+	const struct pfw_attention a = {
 		.size = sizeof(a), .batch = 1, .seq = ROWS, .heads = 12,
 		.head_size = 64, .qkv = bed->a, .out = bed->c,
 		.stats = (float *)bed->packed, .grad_out = bed->c,
 		.grad_qkv = bed->b,
 	};
+	const struct work forward = { .forward = &a }, backward = { .backward = &a };
 	const double product = 2.0 * ROWS * ROWS / 2 * WIDTH_MAX / 1e9;
 	struct pfw_bench_row f = { .work = "attention 1024 x 12 x 64, F",
 				   .unit = "GFLOP/s" };
@@ -293,18 +365,19 @@ static void attention(struct pfw_bench *bench, struct bed *bed)
 				   .unit = "GFLOP/s" };
 
 	for (uint32_t round = 0; round < bench->rounds; round++) {
-		uint64_t start = pfw_now(), middle;
+		double f_s, b_s;
+		int rc = time_work(bed, &forward, &f_s, err);
 
-		bed->k->attention_forward(bed->queue, &a);
-		bed->ops->sync(bed->queue, NULL);
-		middle = pfw_now();
-		bed->k->attention_backward(bed->queue, &a);
-		bed->ops->sync(bed->queue, NULL);
-		f.ours[round] = 2 * product * 1e9 / (double)(middle - start);
-		b.ours[round] = 4 * product * 1e9 / (double)(pfw_now() - middle);
+		if (!rc)
+			rc = time_work(bed, &backward, &b_s, err);
+		if (rc)
+			return rc;
+		f.ours[round] = 2 * product / f_s;
+		b.ours[round] = 4 * product / b_s;
 	}
 	pfw_bench_print(bench, &f);
 	pfw_bench_print(bench, &b);
+	return 0;
 }
 
 /* OpenBLAS as the cpu device calls it, whatever that one would choose. */
@@ -342,9 +415,10 @@ static int one_dtype(struct pfw_bench *bench, const struct pfw_loaded *plugin,
 		peak(bench, &bed, "peak, nothing from memory");
 		if (why)
 			pfw_bench_skip(bench, "products", "OpenBLAS", why);
-		for (uint32_t k = 0; k < 3; k++)
-			compare(bench, &bed, why ? NULL : blas, k);
-		attention(bench, &bed);
+		for (uint32_t k = 0; !rc && k < 3; k++)
+			rc = compare(bench, &bed, blas, k, err);
+		if (!rc)
+			rc = attention(bench, &bed, err);
 	}
 	bed_close(&bed);
 	return rc;
@@ -354,8 +428,8 @@ int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err)
 {
 	const struct pfw_loaded *plugin, *cpu;
 	struct pfw_error none = { 0 };
-	struct bed blas;
-	int has_blas, rc;
+	struct bed blas = { 0 };
+	int beside, has_blas = 0, rc;
 
 	bench->part = "compute";
 	rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, bench->device,
@@ -365,10 +439,13 @@ int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err)
 				      &cpu, err);
 	if (rc)
 		return rc;
-	has_blas = !open_openblas(&blas, cpu, &none);
+	/* A card is not for comparison with a core. */
+	beside = !(plugin->ops.device.memory & ~PFW_MEM_HOST);
+	if (beside)
+		has_blas = !open_openblas(&blas, cpu, &none);
 	for (uint32_t dtype = PFW_F32; !rc && dtype <= PFW_BF16; dtype++)
-		rc = one_dtype(bench, plugin, dtype, &blas,
-			       has_blas ? NULL : none.text, err);
+		rc = one_dtype(bench, plugin, dtype, has_blas ? &blas : NULL,
+			       beside && !has_blas ? none.text : NULL, err);
 	bed_close(&blas);
 	return rc;
 }

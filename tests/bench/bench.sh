@@ -23,6 +23,19 @@ else
 	grep -q '"event":"skip".*"peer":"OpenBLAS"' "$tmp/rows" ||
 		fail 'OpenBLAS is missing, and nobody says so'
 fi
+# On a card, by its clock.
+fake=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
+if [ -e "$fake" ]; then
+	mkdir "$tmp/plugins"
+	ln -s "$fake" "$tmp/plugins"
+	for part in compute train; do
+		says 0 '' env FAKE_CUDA_IDLE=1 PIPEFW_PYTHON="$(command -v false)" \
+			PIPEFW_PLUGIN_DIR="$tmp/plugins:${PIPEFW_PLUGIN_DIR-}" \
+			pipefw bench $part --quick --rounds 1 --json --device cuda
+		grep -q '"unit":"\(ms\|GFLOP/s\)".*"ours":[0-9]' "$tmp/out" ||
+			fail "bench $part: no figures of the card"
+	done
+fi
 says 2 'from 1 to 99' pipefw bench --rounds 0
 says 2 'did you mean "compute"' pipefw bench comptue
 

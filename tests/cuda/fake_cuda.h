@@ -10,7 +10,8 @@
  * Environment: FAKE_CUDA_DELAY=N lets each piece of work wait up to N
  * microseconds first, at random (FAKE_CUDA_SEED); FAKE_CUDA_FAIL=CALL:NTH:ERROR
  * is fake_cuda_fail(); FAKE_CUDA_DEVICES=N, 1 where it is not set;
- * FAKE_CUDA_BROKEN=N: card N cannot be used.
+ * FAKE_CUDA_BROKEN=N: card N cannot be used; FAKE_CUDA_IDLE=1: kernels do nothing,
+ * for whoever does not look at what they make.
  */
 #ifndef PFW_TESTS_FAKE_CUDA_H
 #define PFW_TESTS_FAKE_CUDA_H
