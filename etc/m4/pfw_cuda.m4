@@ -77,17 +77,34 @@ AS_IF(["$cuda_dir/bin/nvcc" -c conftest.cu -o conftest.cuo >&AS_MESSAGE_LOG_FD 2
 rm -f conftest.cu conftest.cuo
 ])
 
+# NVCC_ARCH: code for each capability that this nvcc knows, and PTX of the last,
+# which newer cards take.
 AC_DEFUN([PFW_CUDA_ARCH], [
 AS_IF([test "$with_cuda_arch" = auto], [
 	with_cuda_arch=80,86,89,90
 	AS_IF([test "$cuda_major" -gt 12 ||
 		{ test "$cuda_major" = 12 && test "$cuda_minor" -ge 8; }],
 		[with_cuda_arch=$with_cuda_arch,100,120])])
-NVCC_ARCH=
+NVCC_ARCH= cuda_last= cuda_unknown=
+cuda_known=`"$NVCC" --list-gpu-arch 2>&AS_MESSAGE_LOG_FD`
 for cuda_arch in `echo "$with_cuda_arch" | tr ',' ' '`; do
 	AS_CASE([$cuda_arch], [*@<:@!0-9a-z@:>@*|@<:@!0-9@:>@*], [AC_MSG_ERROR([
 --with-cuda-arch=$with_cuda_arch: "$cuda_arch" is no compute capability such as 90])])
-	NVCC_ARCH="$NVCC_ARCH -gencode arch=compute_$cuda_arch,code=sm_$cuda_arch"
+	cuda_number=`echo "$cuda_arch" | tr -d 'a-z'`
+	AS_IF([test "$cuda_number" -lt 80], [AC_MSG_ERROR([
+--with-cuda-arch=$with_cuda_arch: $cuda_arch is below 80 (Ampere), the least that the
+  cuda device runs on])])
+	AS_IF([test -n "$cuda_known" &&
+		! echo "$cuda_known" | grep -q "^compute_$cuda_number$"],
+	      [cuda_unknown="$cuda_unknown $cuda_arch"],
+	      [cuda_last=$cuda_arch
+	       NVCC_ARCH="$NVCC_ARCH -gencode arch=compute_$cuda_arch,code=sm_$cuda_arch"])
 done
-NVCC_ARCH="$NVCC_ARCH -gencode arch=compute_$cuda_arch,code=compute_$cuda_arch"
+AS_IF([test -z "$cuda_last"], [AC_MSG_ERROR([
+--with-cuda-arch=$with_cuda_arch: CUDA $cuda_version knows none of these; see nvcc --list-gpu-arch])])
+AS_IF([test -n "$cuda_unknown"],
+	[AC_MSG_WARN([CUDA $cuda_version does not know$cuda_unknown: left out])
+	 with_cuda_arch=`echo "$NVCC_ARCH" |
+		sed 's/ -gencode arch=@<:@^,@:>@*,code=sm_/,/g; s/^,//'`])
+NVCC_ARCH="$NVCC_ARCH -gencode arch=compute_$cuda_last,code=compute_$cuda_last"
 ])
