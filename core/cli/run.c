@@ -304,7 +304,7 @@ static int meet(struct run *run, struct pfw_error *err)
 /* The others look at the folder, where ranks will write into it. */
 static int begin(struct run *run, struct pfw_error *err)
 {
-	int writes = run->job->model->n_params || run->job->trace;
+	int writes = run->job->model->n_params || run->job->traces;
 
 	if (!run->meeting)
 		return 0;
@@ -312,6 +312,24 @@ static int begin(struct run *run, struct pfw_error *err)
 				 run->meeting->leads && !writes ?
 					 NULL : run->job->run_dir,
 				 run->cfg->run.timeout, err);
+}
+
+/* Of a run that failed: as far as it came, and why it failed is what counts. */
+static int keep_trace(const struct run *run, int status, struct pfw_error *err)
+{
+	const struct pfw_job *job = run->job;
+	struct pfw_error fault = { 0 };
+	int rc = pfw_job_write_traces(job, &fault);
+
+	if (!rc && pfw_together_leads(&run->opt.together))
+		rc = pfw_trace_file_write(job->run_dir, job->cfg->pipeline.ranks,
+					  run->opt.trace, &fault);
+	if (status && rc)
+		note(run, fault.text);
+	if (status || !rc)
+		return status;
+	*err = fault;
+	return PFW_EXIT_RESOURCES;
 }
 
 static int train(struct run *run, struct pfw_error *err)
@@ -353,10 +371,8 @@ static int train(struct run *run, struct pfw_error *err)
 			pfw_progress_end(&run->progress, result);
 		status = end_status(run, result);
 	}
-	if (!status && leads && run->opt.trace &&
-	    pfw_trace_file_write(run->job->run_dir, how.ranks, run->opt.trace,
-				 err))
-		status = PFW_EXIT_RESOURCES;
+	if (run->opt.trace)
+		status = keep_trace(run, status, err);
 	if (result->status && leads)
 		pfw_checkpoint_sweep(run->job->run_dir);
 	free(result);
@@ -417,7 +433,8 @@ static int execute(struct run *run, struct pfw_error *err)
 	run->job->n_here = run->opt.together.n;
 	if (run->opt.dry_run)
 		return plan(run, err);
-	run->job->trace = run->opt.trace != NULL;
+	if (run->opt.trace && pfw_job_open_traces(run->job, err))
+		return PFW_EXIT_RESOURCES;
 	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
 		return PFW_EXIT_RESOURCES;
 	rc = check_trace(run->opt.trace, err);

@@ -56,7 +56,7 @@ static char *settings_text(const struct pfw_job *job,
 		pfw_dataset_info(job->data, &data);
 	fprintf(to, "contents of data.train %016" PRIx64 "\n",
 		data.fingerprint);
-	fprintf(to, "%s --trace\n", job->trace ? "with" : "without");
+	fprintf(to, "%s --trace\n", job->traces ? "with" : "without");
 	fprintf(to, "run.resume at step %" PRIu64 "\n", state->step);
 	if (fclose(to) || len > PFW_MEET_SETTINGS_MAX) {
 		pfw_error_set(err, EFBIG, "the settings are too long");

@@ -36,7 +36,14 @@ static int open_traces(const char *run_dir, uint32_t ranks, struct traces *t,
 	if (!t->records || !t->n)
 		rc = pfw_error_set(err, ENOMEM, "out of memory");
 	for (uint32_t r = 0; !rc && r < ranks; r++) {
-		rc = pfw_trace_read(run_dir, r, &t->records[r], &t->n[r], err);
+		struct pfw_error fault = { 0 };
+
+		rc = pfw_trace_read(run_dir, r, &t->records[r], &t->n[r],
+				    &fault);
+		if (rc == -ENOENT)
+			rc = 0;
+		else if (rc)
+			*err = fault;
 		if (!rc && t->n[r] && t->records[r][0].begin < t->zero)
 			t->zero = t->records[r][0].begin;
 	}

@@ -7,7 +7,8 @@
 
 #include <pipefw/base.h>
 
-/** From RUN_DIR/trace/ to @p path: a row a rank, waits and actions apart. */
+/** From RUN_DIR/trace/ to @p path: a row a rank, waits and actions apart; a rank
+ *  that has recorded nothing has an empty one. */
 int pfw_trace_file_write(const char *run_dir, uint32_t ranks, const char *path,
 			 struct pfw_error *err);
 

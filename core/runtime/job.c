@@ -194,6 +194,7 @@ void pfw_job_close(struct pfw_job *job)
 	}
 	free(job->edges);
 	free(job->ties);
+	pfw_job_close_traces(job);
 	pfw_model_close(job->model);
 	free(job);
 }

@@ -62,7 +62,8 @@ struct pfw_job {
 	const char *init;             /**< folder, or NULL */
 	const char *tokenizer_dir;    /**< NULL: no files to copy */
 	uint64_t steps;               /**< train until so many are done */
-	int trace;                    /**< record every action */
+	struct pfw_trace **traces;    /**< [ranks] of this host, else NULL; no
+					   array: nothing is recorded */
 	uint32_t first_here, n_here;  /**< ranks of this host; none: all are */
 	/* Generation. */
 	const int32_t *prompt;
@@ -82,6 +83,12 @@ struct pfw_job_options {
 int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		 struct pfw_error *err);
 void pfw_job_close(struct pfw_job *job);
+
+/** Memory to record every action of this host's ranks in, before they are
+ *  started; the job's. */
+int pfw_job_open_traces(struct pfw_job *job, struct pfw_error *err);
+/** What ranks that have ended could not write themselves. */
+int pfw_job_write_traces(const struct pfw_job *job, struct pfw_error *err);
 
 /** Index in job->edges, PFW_NONE: no such edge. */
 uint32_t pfw_job_edge(const struct pfw_job *job, uint32_t from, uint32_t to,

@@ -160,7 +160,6 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 		rc = tell_failure(&rank, rc, &err);
 	else
 		atomic_store(&boot->status->phase, PFW_PHASE_ENDED);
-	pfw_trace_close(rank.trace);
 	pfw_rank_close_timing(&rank);
 	pfw_rank_close_graphs(&rank);
 	pfw_rank_disconnect(&rank);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -21,36 +22,56 @@ static const char header[] =
 
 struct pfw_trace {
 	uint64_t n, capacity, left_out;
+	size_t bytes; /* of the mapping */
+	int written;
 	struct pfw_trace_record records[];
 };
 
 int pfw_trace_open(uint64_t n, struct pfw_trace **out, struct pfw_error *err)
 {
-	struct pfw_trace *t = calloc(1, sizeof(*t) + n * sizeof(t->records[0]));
+	size_t bytes = sizeof(struct pfw_trace) +
+		       n * sizeof(struct pfw_trace_record);
+	struct pfw_trace *t = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+				   -1, 0);
 
-	if (!t)
+	if (t == MAP_FAILED)
 		return pfw_error_set(err, ENOMEM,
 				     "no memory for a trace of %" PRIu64
 				     " actions", n);
-	/* Its pages are there before they are timed. */
-	memset(t->records, 0, n * sizeof(t->records[0]));
 	t->capacity = n;
+	t->bytes = bytes;
 	*out = t;
 	return 0;
 }
 
+void pfw_trace_begin(struct pfw_trace *trace, uint64_t n)
+{
+	if (n < trace->capacity)
+		trace->capacity = n;
+	memset(trace->records, 0, trace->capacity * sizeof(trace->records[0]));
+}
+
+int pfw_trace_is_due(const struct pfw_trace *trace)
+{
+	return trace && trace->n && !trace->written;
+}
+
 void pfw_trace_close(struct pfw_trace *trace)
 {
-	free(trace);
+	if (trace)
+		munmap(trace, trace->bytes);
 }
 
 void pfw_trace_add(struct pfw_trace *trace,
 		   const struct pfw_trace_record *record)
 {
-	if (trace->n < trace->capacity)
-		trace->records[trace->n++] = *record;
-	else
+	if (trace->n < trace->capacity) {
+		trace->records[trace->n] = *record;
+		trace->n++;
+	} else {
 		trace->left_out++;
+	}
 }
 
 static void print_record(FILE *f, const struct pfw_trace_record *r)
@@ -79,7 +100,7 @@ static int trace_path(char *path, size_t len, const char *run_dir,
 	return pfw_path_join(path, len, run_dir, name, err);
 }
 
-int pfw_trace_write(const struct pfw_trace *trace, const char *run_dir,
+int pfw_trace_write(struct pfw_trace *trace, const char *run_dir,
 		    uint32_t rank, struct pfw_error *err)
 {
 	char path[PATH_MAX];
@@ -107,6 +128,7 @@ int pfw_trace_write(const struct pfw_trace *trace, const char *run_dir,
 	if (fclose(f) || rc)
 		return pfw_error_set(err, EIO, "%s: cannot be written whole",
 				     path);
+	trace->written = 1;
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /*
  * trace.h: what a rank really did, action by action.
  *
- * Recorded into memory taken before the first step, written when training is
- * over: RUN/trace/rank-N.tsv, a line for each action with the same ids that the
+ * Recorded into memory that the launcher shares with its ranks, written when training
+ * is over, or by the launcher for ranks that have ended otherwise:
+ * RUN/trace/rank-N.tsv, a line for each action with the same ids that the
  * simulator uses:
  *
  *   step  action  begin  start  end  left  waited_for  kind
@@ -27,14 +28,19 @@ struct pfw_trace_record {
 
 struct pfw_trace;
 
-/** Room for @p n records; what comes after is counted and left out. */
+/** Room for @p n records, which processes started from now on share; what comes
+ *  after is counted and left out. */
 int pfw_trace_open(uint64_t n, struct pfw_trace **out, struct pfw_error *err);
+/** So many will come, and their pages are there before they are timed. */
+void pfw_trace_begin(struct pfw_trace *trace, uint64_t n);
+/** It has records that are not written; NULL has none. */
+int pfw_trace_is_due(const struct pfw_trace *trace);
 /** Takes NULL. */
 void pfw_trace_close(struct pfw_trace *trace);
 void pfw_trace_add(struct pfw_trace *trace,
 		   const struct pfw_trace_record *record);
 /** Into RUN_DIR/trace/, which is made. */
-int pfw_trace_write(const struct pfw_trace *trace, const char *run_dir,
+int pfw_trace_write(struct pfw_trace *trace, const char *run_dir,
 		    uint32_t rank, struct pfw_error *err);
 
 /** Reads such a file back; *out is the caller's to free(). */

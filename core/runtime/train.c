@@ -5,9 +5,6 @@
 #include "base/clock.h"
 #include "runtime/rank.h"
 
-/* Actions of one rank that a trace holds: about 60 MB. */
-#define TRACE_MAX (1u << 20)
-
 static int open_loader(struct pfw_rank *rank, uint32_t split,
 		       uint32_t microbatches, struct pfw_loader **out,
 		       struct pfw_error *err)
@@ -155,18 +152,16 @@ static int tell_end(struct pfw_rank *rank, struct pfw_error *err)
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 
-static int open_trace(struct pfw_rank *rank, struct pfw_error *err)
+static void open_trace(struct pfw_rank *rank)
 {
 	const struct pfw_program *program =
 		rank->job->programs[PFW_PROGRAM_TRAIN].program;
-	uint64_t actions = program->rank[rank->rank].n;
-	uint64_t left = rank->job->steps - rank->state.step;
 
-	if (!rank->job->trace || rank->state.step >= rank->job->steps)
-		return 0;
-	if (left > TRACE_MAX / actions)
-		left = TRACE_MAX / actions;
-	return pfw_trace_open(left * actions, &rank->trace, err);
+	if (!rank->job->traces || rank->state.step >= rank->job->steps)
+		return;
+	rank->trace = rank->job->traces[rank->rank];
+	pfw_trace_begin(rank->trace, (rank->job->steps - rank->state.step) *
+					     program->rank[rank->rank].n);
 }
 
 static int close_trace(struct pfw_rank *rank, struct pfw_error *err)
@@ -176,7 +171,6 @@ static int close_trace(struct pfw_rank *rank, struct pfw_error *err)
 	if (!rc && rank->trace && rank->job->run_dir)
 		rc = pfw_trace_write(rank->trace, rank->job->run_dir,
 				     rank->rank, err);
-	pfw_trace_close(rank->trace);
 	rank->trace = NULL;
 	return rc;
 }
@@ -186,10 +180,10 @@ int pfw_rank_train(struct pfw_rank *rank, struct pfw_error *err)
 	uint64_t evaluated = UINT64_MAX, saved = UINT64_MAX;
 	int rc = open_loaders(rank, err);
 
-	if (!rc)
-		rc = open_trace(rank, err);
-	if (!rc)
+	if (!rc) {
+		open_trace(rank);
 		rc = pfw_rank_open_timing(rank, err);
+	}
 	if (!rc)
 		rc = pfw_rank_open_graphs(rank, err);
 	if (!rc && rank->evaluates) {

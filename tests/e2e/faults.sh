@@ -69,3 +69,19 @@ grep -q ',send,0,1,activation,' "$tmp/messages.0.csv" || {
 }
 : >"$tmp/now"
 ends 7 'fault = "kill"; trigger = "'"$tmp"'/now";' 'was killed by signal 9'
+# What was done until then is in the trace, of the rank that was killed as well.
+rm "$tmp/now"
+sed 's,FAULT,fault = "kill"; at = 20;,' "$tmp/run.cfg" >"$tmp/this.cfg"
+pipefw run "$tmp/this.cfg" --quiet --overwrite --trace "$tmp/trace.json" \
+	--out "$tmp/run" >"$tmp/said" 2>&1
+for rank in 0 1; do
+	grep -q '^1	OPT' "$tmp/run/trace/rank-$rank.tsv" || {
+		echo "FAIL: no first step in the trace of rank $rank:"
+		cat "$tmp/said" "$tmp/run/trace/rank-$rank.tsv"
+		exit 1
+	}
+done
+grep -q '"name":"1F0"' "$tmp/trace.json" || {
+	echo 'FAIL: no action in the trace for Perfetto'
+	exit 1
+}
