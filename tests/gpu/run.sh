@@ -36,7 +36,7 @@ row() {
 		exit 1
 	}
 }
-rows build curves schedules saved 124M torch-124M graphs engine shm
+rows build curves schedules saved 124M torch-124M graphs engine shm handover
 [ $status = 0 ] || { cat "$tmp/out"; exit 1; }
 grep -q '^Made by .tests/gpu/run --table .* build curves' "$tmp/table"
 row build 'skipped .* an existing build'
@@ -47,7 +47,8 @@ row 124M 'ok .*ms a step.*MFU (llm.c) [0-9.]* %, measured [0-9.]* %'
 row torch-124M 'skipped .*no PyTorch with CUDA'
 row graphs 'ok .*rank 0: [0-9]* of 3 actions; all of them as graphs'
 row engine 'ok .*[0-9.]* % of a step'
-row shm 'ok .*the bits of one'
+row shm 'ok .* 2 runs of .*the bits of one; GPU memory in place; a killed rank ends'
+row handover 'ok .*half a round trip: 8 B [0-9.]* us, .*products beside traffic [0-9.]*x'
 
 PIPEFW_GPU_DEVICE=/nowhere.so
 rows saved 124M
