@@ -233,10 +233,62 @@ struct pfw_transport_ops {
 
 	/**
 	 * (optional: nothing to tell)  What it has found and uses, for the run's
-	 * header, in a few words and without a newline; none: nothing to tell.  When the channels of
-	 * the rank are open.
+	 * header, in a few words and without a newline; none: nothing to tell.
+	 * When the channels of the rank are open.
 	 */
 	void (*describe)(void *transport, char *out, size_t len);
+
+	/** (optional: it has none of its own)  As long as the plugin. */
+	const struct pfw_collective_ops *collectives;
+};
+
+/** By which the members of a group find each other: one makes it, and gives it to
+ *  the others. */
+struct pfw_group_id {
+	uint8_t bytes[128];
+};
+
+struct pfw_group_info {
+	size_t size;
+	uint32_t n, index; /**< members, and which of them this is */
+	struct pfw_group_id id;
+	const struct pfw_device_ops *device_ops;
+	void *device;
+};
+
+/**
+ * What a transport does with the devices of several ranks at once: memory of the
+ * device, queues of the device; all members make the same calls in one order.
+ *
+ * The order of a sum of more than two is the transport's own: it changes with the
+ * number of members and with how they are joined.  So nothing whose bits must not
+ * depend on that, the gradients of tied parameters and the global norm, is summed
+ * so: the core adds these itself, in the order of stages.
+ */
+struct pfw_collective_ops {
+	size_t size;
+
+	int (*make_id)(void *transport, struct pfw_group_id *out,
+		       struct pfw_error *err);
+	/** As open_channel(): never blocks, -EAGAIN until all members have come;
+	 *  close_group() takes what is half open. */
+	int (*open_group)(void *transport, const struct pfw_group_info *info,
+			  void **group, struct pfw_error *err);
+	/** Ends what is in flight.  Takes NULL. */
+	void (*close_group)(void *group);
+
+	/** data[i] = the sum over all members. */
+	int (*all_reduce)(void *group, void *queue, float *data, uint64_t n,
+			  struct pfw_error *err);
+	/** out[i] = the sum over all members of in[index * n + i], i < n. */
+	int (*reduce_scatter)(void *group, void *queue, const float *in,
+			      float *out, uint64_t n, struct pfw_error *err);
+	/** out[j * bytes ...] = what member j has in @p in. */
+	int (*all_gather)(void *group, void *queue, const void *in, void *out,
+			  uint64_t bytes, struct pfw_error *err);
+	/** After each of the three, before the next: -EAGAIN until the queue has
+	 *  it; later, whether the group is well. */
+	int (*test)(void *group, struct pfw_error *err);
 };
 
 /** What a filter calls. */

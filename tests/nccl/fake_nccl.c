@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ struct root {
 };
 
 struct ncclComm {
-	int rank, fd;
+	int rank, ranks, fd;
 	int listener;   /* rank 0, until its peer has come; else -1 */
 	int looks;      /* still "in progress" so often */
 	atomic_int aborted, users;
@@ -43,6 +44,8 @@ struct ncclComm {
 
 struct op {
 	struct ncclComm *comm;
+	void (*run)(void *op);
+	const char *in;
 	int sending;
 	char *data;
 	struct header head;
@@ -196,7 +199,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 
 	if (rc)
 		return rc;
-	if (ranks != 2 || (unsigned)rank > 1 || config->blocking != 0 ||
+	if (ranks < 1 || ranks > 2 || rank < 0 || rank >= ranks || config->blocking != 0 ||
 	    config->maxCTAs < 1 || config->maxCTAs > 64)
 		broken("ncclCommInitRankConfig: rank %d of %d, blocking %d, at "
 		       "most %d CTAs", rank, ranks, config->blocking,
@@ -205,6 +208,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 	if (!c)
 		return ncclSystemError;
 	c->rank = rank;
+	c->ranks = ranks;
 	c->fd = c->listener = -1;
 	c->looks = PENDING_LOOKS;
 	c->peer.sun_family = AF_UNIX;
@@ -220,6 +224,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 
 static int meet(struct ncclComm *c)
 {
+	if (c->ranks == 1 && c->fd < 0) /* nobody at its other end */
+		c->fd = eventfd(0, EFD_CLOEXEC);
 	if (c->fd >= 0)
 		return 1;
 	if (c->listener >= 0) {
@@ -315,7 +321,7 @@ static ncclResult_t issue(struct ncclComm *c, int sending, void *data,
 	op = calloc(1, sizeof(*op));
 	if (!op)
 		return ncclSystemError;
-	*op = (struct op){ .comm = c, .sending = sending, .data = data,
+	*op = (struct op){ .comm = c, .run = transfer, .sending = sending, .data = data,
 			   .head = { n, type, 0 }, .stream = stream };
 	c->pending = op;
 	c->looks = PENDING_LOOKS;
@@ -332,6 +338,110 @@ ncclResult_t ncclRecv(void *data, size_t n, ncclDataType_t type, int peer,
 		      ncclComm_t comm, cudaStream_t stream)
 {
 	return issue(comm, 0, data, n, type, peer, stream);
+}
+
+/* Everything that the other member has; the smaller rank sends first. */
+static int trade(struct ncclComm *c, const struct header *h, const char *mine,
+		 char *theirs)
+{
+	struct header got = *h;
+
+	for (int turn = 0; c->ranks > 1 && turn < 2; turn++) {
+		int sending = turn == c->rank;
+
+		if (!move(c, sending, sending ? (void *)(uintptr_t)h : &got,
+			  sizeof(*h)) ||
+		    !move(c, sending, sending ? (char *)(uintptr_t)mine : theirs,
+			  h->count))
+			return 0;
+	}
+	if (memcmp(h, &got, sizeof(got)))
+		broken("the members of a group call different things");
+	return 1;
+}
+
+/* head.type: what it is; head.count: bytes of `in`. */
+static void collect(void *arg)
+{
+	struct op *op = arg;
+	struct ncclComm *c = op->comm;
+	size_t n = op->head.count, part = n / (size_t)c->ranks;
+	char *theirs = calloc(n + 1, 1);
+	float sum;
+
+	if (!theirs || !trade(c, &op->head, op->in, theirs))
+		goto out;
+	if (op->head.type == 'g') {
+		memmove(op->data + (size_t)c->rank * n, op->in, n);
+		if (c->ranks > 1)
+			memcpy(op->data + (size_t)!c->rank * n, theirs, n);
+		goto out;
+	}
+	if (op->head.type == 'a')
+		part = n;
+	for (size_t i = 0; i < part; i += sizeof(sum)) {
+		size_t at = op->head.type == 'a' ?
+				    i : (size_t)c->rank * part + i;
+
+		sum = *(const float *)(op->in + at) +
+		      *(const float *)(theirs + at);
+		memcpy(op->data + i, &sum, sizeof(sum));
+	}
+out:
+	free(theirs);
+	unuse(c);
+	free(op);
+}
+
+static ncclResult_t issue_all(const char *call, int what, ncclComm_t c,
+			      const void *in, void *out, size_t bytes,
+			      cudaStream_t stream)
+{
+	ncclResult_t rc = enter(call);
+	struct op *op;
+
+	if (rc)
+		return rc;
+	if (atomic_load(&c->aborted) || c->looks || c->pending || c->fd < 0)
+		broken("%s while a call is in progress, or after an abort", call);
+	if (!fake_cuda_is_device(in, bytes))
+		broken("%s: memory that is not the device's", call);
+	op = calloc(1, sizeof(*op));
+	if (!op)
+		return ncclSystemError;
+	*op = (struct op){ .comm = c, .run = collect, .in = in, .data = out,
+			   .head = { bytes, (uint64_t)what, 0 },
+			   .stream = stream };
+	c->pending = op;
+	c->looks = PENDING_LOOKS;
+	return ncclInProgress;
+}
+
+ncclResult_t ncclAllReduce(const void *in, void *out, size_t n,
+			   ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
+			   cudaStream_t stream)
+{
+	if (type != ncclFloat32 || op != ncclSum)
+		broken("ncclAllReduce of type %d, operation %d", type, op);
+	return issue_all("ncclAllReduce", 'a', c, in, out, 4 * n, stream);
+}
+
+ncclResult_t ncclReduceScatter(const void *in, void *out, size_t n,
+			       ncclDataType_t type, ncclRedOp_t op, ncclComm_t c,
+			       cudaStream_t stream)
+{
+	if (type != ncclFloat32 || op != ncclSum)
+		broken("ncclReduceScatter of type %d, operation %d", type, op);
+	return issue_all("ncclReduceScatter", 's', c, in, out,
+			 4 * n * (size_t)c->ranks, stream);
+}
+
+ncclResult_t ncclAllGather(const void *in, void *out, size_t n,
+			   ncclDataType_t type, ncclComm_t c, cudaStream_t stream)
+{
+	if (type != ncclUint8)
+		broken("ncclAllGather of type %d", type);
+	return issue_all("ncclAllGather", 'g', c, in, out, n, stream);
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
@@ -356,7 +466,8 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
 		return ncclSuccess;
 	if (c->pending) {
 		atomic_fetch_add(&c->users, 1);
-		if (cudaLaunchHostFunc(c->pending->stream, transfer, c->pending))
+		if (cudaLaunchHostFunc(c->pending->stream, c->pending->run,
+				       c->pending))
 			broken("the stream takes no work");
 		c->pending = NULL;
 	}

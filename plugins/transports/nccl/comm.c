@@ -83,7 +83,7 @@ static bool has_settled(struct nccl_comm *c, const char *call)
 	return !state;
 }
 
-int nccl_comm_make(struct nccl_comm *c, uint32_t rank, uint32_t ctas,
+int nccl_comm_make(struct nccl_comm *c, uint32_t n, uint32_t index, uint32_t ctas,
 		   struct pfw_error *err)
 {
 	ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -93,7 +93,8 @@ int nccl_comm_make(struct nccl_comm *c, uint32_t rank, uint32_t ctas,
 		config.blocking = 0;
 		config.minCTAs = 1;
 		config.maxCTAs = (int)ctas;
-		rc = c->lib->init(&c->comm, 2, c->id, rank == c->to, &config);
+		rc = c->lib->init(&c->comm, (int)n, c->id, (int)index,
+				  &config);
 		if (rc && rc != ncclInProgress)
 			fail_call(c, "ncclCommInitRankConfig", rc);
 	}
@@ -102,6 +103,20 @@ int nccl_comm_make(struct nccl_comm *c, uint32_t rank, uint32_t ctas,
 	if (c->failed.code)
 		return nccl_comm_error(c, err);
 	return c->ready ? 0 : -EAGAIN;
+}
+
+int nccl_comm_answer(struct nccl_comm *c, const char *call, ncclResult_t rc,
+		     struct pfw_error *err)
+{
+	bool settled = false;
+
+	if (rc && rc != ncclInProgress && !c->failed.code)
+		fail_call(c, call, rc);
+	if (!c->failed.code)
+		settled = has_settled(c, call);
+	if (c->failed.code)
+		return nccl_comm_error(c, err);
+	return settled ? 0 : -EAGAIN;
 }
 
 void nccl_comm_add(struct nccl_comm *c, struct nccl_op *op)

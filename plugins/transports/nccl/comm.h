@@ -39,7 +39,8 @@ struct nccl_op {
 struct nccl_comm {
 	const struct nccl_library *lib;
 	struct nccl_comm *next;  /**< of the transport's */
-	uint32_t from, to, kind; /**< kind PFW_NONE: all of the edge */
+	uint32_t from, to, kind; /**< kind PFW_NONE: all of the edge; from == to:
+				      a group's, see group.c */
 	uint32_t users;
 	ncclUniqueId id;
 	bool has_id;
@@ -59,14 +60,18 @@ int nccl_comm_open(struct nccl_comm *c, const struct nccl_library *lib,
  *  has, or is to be forgotten. */
 void nccl_comm_close(struct nccl_comm *c);
 
-/** With `id` set: 0 when both ends are there; -EAGAIN. */
-int nccl_comm_make(struct nccl_comm *c, uint32_t rank, uint32_t ctas,
+/** With `id` set: 0 when all of @p n are there, of which this is @p index;
+ *  -EAGAIN. */
+int nccl_comm_make(struct nccl_comm *c, uint32_t n, uint32_t index, uint32_t ctas,
 		   struct pfw_error *err);
 
 /** The operation is the communicator's until its state is LAUNCHED. */
 void nccl_comm_add(struct nccl_comm *c, struct nccl_op *op);
 /** Launches what it can. */
 void nccl_comm_turn(struct nccl_comm *c);
+/** What a call of a group has come to: 0, -EAGAIN, or its failure, noted. */
+int nccl_comm_answer(struct nccl_comm *c, const char *call, ncclResult_t rc,
+		     struct pfw_error *err);
 /** Asks NCCL whether it has failed by itself, which is noted. */
 bool nccl_comm_is_well(struct nccl_comm *c);
 /** Gives it up: whatever runs on its stream ends, and what ended only now is not

@@ -35,6 +35,9 @@ static const char *find_all(struct nccl_library *lib)
 		{ "ncclGetLastError", &lib->last_error },
 		{ "ncclSend", &lib->send },
 		{ "ncclRecv", &lib->recv },
+		{ "ncclAllReduce", &lib->all_reduce },
+		{ "ncclReduceScatter", &lib->reduce_scatter },
+		{ "ncclAllGather", &lib->all_gather },
 	};
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)

@@ -35,6 +35,15 @@ struct nccl_library {
 			     cudaStream_t stream);
 	ncclResult_t (*recv)(void *data, size_t count, ncclDataType_t type,
 			     int peer, ncclComm_t comm, cudaStream_t stream);
+	ncclResult_t (*all_reduce)(const void *in, void *out, size_t count,
+				   ncclDataType_t type, ncclRedOp_t op,
+				   ncclComm_t comm, cudaStream_t stream);
+	ncclResult_t (*reduce_scatter)(const void *in, void *out, size_t count,
+				       ncclDataType_t type, ncclRedOp_t op,
+				       ncclComm_t comm, cudaStream_t stream);
+	ncclResult_t (*all_gather)(const void *in, void *out, size_t count,
+				   ncclDataType_t type, ncclComm_t comm,
+				   cudaStream_t stream);
 	/* 2.19 and newer, both or none: memory for, and the use of, transfers
 	 * that copy nothing. */
 	ncclResult_t (*alloc)(void **ptr, size_t bytes);

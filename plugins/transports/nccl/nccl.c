@@ -399,6 +399,7 @@ static const struct pfw_transport_ops ops = {
 	.stats = nccl_stats,
 	.post = nccl_post,
 	.bind_queue = nccl_bind_queue,
+	.collectives = &nccl_collectives,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .thread_model = PFW_THREAD_PARALLEL,

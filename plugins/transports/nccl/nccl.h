@@ -44,4 +44,7 @@ int nccl_end_open(void *transport, const struct pfw_channel_info *info,
 		  struct pfw_error *err);
 void nccl_end_close(void *channel);
 
+/* group.c */
+extern const struct pfw_collective_ops nccl_collectives;
+
 #endif

@@ -146,7 +146,8 @@ static int agree(struct nccl_end *c, struct pfw_error *err)
 static int make(struct nccl_end *c, struct pfw_error *err)
 {
 	struct pollfd p = { .fd = c->c.stream.socket, .events = POLLRDHUP };
-	int rc = nccl_comm_make(c->c.comm, c->t->self.rank, c->t->ctas, err);
+	int rc = nccl_comm_make(c->c.comm, 2, c->t->self.rank == c->c.comm->to,
+				c->t->ctas, err);
 
 	if (rc == -EAGAIN && poll(&p, 1, 0) > 0)
 		return lost(c, err);
