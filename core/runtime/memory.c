@@ -355,8 +355,8 @@ int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err)
 	for (uint32_t i = 0; !rc && i < rank->n_params; i++)
 		rc = fill(rank, &rank->params[i], from, job->resume != NULL,
 			  host, err);
-	if (!rc)
-		pfw_rank_form(rank, PFW_FORMS);
+	for (uint32_t i = 0; !rc && i < rank->n_params; i++)
+		pfw_rank_form(rank, &rank->params[i], PFW_FORMS);
 	free(host);
 	pfw_checkpoint_close_reader(from);
 	return rc;

@@ -239,9 +239,10 @@ int pfw_rank_load(struct pfw_rank *rank, struct pfw_error *err);
 /** Room for the forms that this use of the parameter wants. */
 int pfw_rank_open_forms(struct pfw_rank *rank, const struct pfw_param *use,
 			struct pfw_rank_param *param, struct pfw_error *err);
-/** After every change of the weights and of rank->state: makes their first
+/** After every change of the weight and of rank->state: makes its first
  *  @p n_forms forms. */
-void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms);
+void pfw_rank_form(struct pfw_rank *rank, const struct pfw_rank_param *param,
+		   uint32_t n_forms);
 
 /** Device memory to host memory, done on return. */
 int pfw_rank_read(struct pfw_rank *rank, void *host, const void *device,

@@ -128,31 +128,66 @@ static struct pfw_adamw common(const struct pfw_rank *rank)
 	};
 }
 
+static struct pfw_adamw update_of(const struct pfw_rank *rank,
+				  const struct pfw_rank_param *p,
+				  const struct pfw_adamw *same)
+{
+	const struct pfw_config *cfg = rank->job->cfg;
+	const uint32_t flags = rank->job->model->params[p->param].info.flags;
+	struct pfw_adamw a = *same;
+
+	a.n = p->n;
+	a.weight = p->weight;
+	a.weight_act = cfg->stochastic ? NULL : p->forms[PFW_FORM_ACT];
+	a.grad = p->grad;
+	a.m = p->moment1;
+	a.v = p->moment2;
+	if (flags & PFW_PARAM_DECAY)
+		a.weight_decay = (float)cfg->optimizer.weight_decay;
+	return a;
+}
+
+/* The kernel that updates it packs it too. */
+static int is_packed(const struct pfw_rank *rank, const struct pfw_rank_param *p)
+{
+	return rank->device.kernels->adamw_packed &&
+	       !rank->job->cfg->stochastic && p->forms[PFW_GEMM_NT] &&
+	       p->forms[PFW_GEMM_NN];
+}
+
 static void update_all(struct pfw_rank *rank)
 {
 	const struct pfw_kernels *k = rank->device.kernels;
-	const struct pfw_config *cfg = rank->job->cfg;
 	const struct pfw_adamw same = common(rank);
+	uint32_t n = 0; /* of those that are left to be updated together */
 
 	for (uint32_t i = 0; i < rank->n_params; i++) {
 		const struct pfw_rank_param *p = &rank->params[i];
-		uint32_t flags = rank->job->model->params[p->param].info.flags;
-		struct pfw_adamw *a = &rank->updates[i];
+		const struct pfw_param *info =
+			&rank->job->model->params[p->param].info;
+		const struct pfw_adamw a = update_of(rank, p, &same);
 
-		*a = same;
-		a->n = p->n;
-		a->weight = p->weight;
-		a->weight_act = cfg->stochastic ? NULL : p->forms[PFW_FORM_ACT];
-		a->grad = p->grad;
-		a->m = p->moment1;
-		a->v = p->moment2;
-		if (flags & PFW_PARAM_DECAY)
-			a->weight_decay = (float)cfg->optimizer.weight_decay;
-		if (!k->adamw_of)
-			k->adamw(rank->queue, a);
+		if (is_packed(rank, p))
+			k->adamw_packed(rank->queue, &a,
+					(uint32_t)info->dims[0],
+					(uint32_t)info->dims[1], p->forms);
+		else if (k->adamw_of)
+			rank->updates[n++] = a;
+		else
+			k->adamw(rank->queue, &a);
 	}
-	if (k->adamw_of)
-		k->adamw_of(rank->queue, rank->updates, rank->n_params);
+	if (n)
+		k->adamw_of(rank->queue, rank->updates, n);
+}
+
+/* Forms that the updates have not made. */
+static void form_all(struct pfw_rank *rank)
+{
+	const uint32_t n = rank->job->cfg->stochastic ? PFW_FORMS : PFW_FORM_ACT;
+
+	for (uint32_t i = 0; i < rank->n_params; i++)
+		if (!is_packed(rank, &rank->params[i]))
+			pfw_rank_form(rank, &rank->params[i], n);
 }
 
 int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
@@ -172,7 +207,6 @@ int pfw_rank_update(struct pfw_rank *rank, struct pfw_error *err)
 	/* Where that is not known: forms of weights that did not change are what
 	 * they were. */
 	if (!known || !clipped->skip)
-		pfw_rank_form(rank, rank->job->cfg->stochastic ? PFW_FORMS :
-								 PFW_FORM_ACT);
+		form_all(rank);
 	return 0;
 }

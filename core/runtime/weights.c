@@ -35,22 +35,18 @@ static uint32_t rounding_key(const struct pfw_rank *rank, const char *param)
 	return words[0];
 }
 
-void pfw_rank_form(struct pfw_rank *rank, uint32_t n_forms)
+void pfw_rank_form(struct pfw_rank *rank, const struct pfw_rank_param *p,
+		   uint32_t n_forms)
 {
 	const struct pfw_job *job = rank->job;
+	const struct pfw_param *info = &job->model->params[p->param].info;
+	const uint32_t key = rounding_key(rank, info->name);
 	const int at_random = job->cfg->stochastic &&
 			      job->programs[PFW_PROGRAM_TRAIN].program;
 
-	for (uint32_t i = 0; i < rank->n_params; i++) {
-		const struct pfw_rank_param *p = &rank->params[i];
-		const struct pfw_param *info = &job->model->params[p->param].info;
-		const uint32_t key = rounding_key(rank, info->name);
-
-		for (uint32_t form = 0; form < n_forms; form++)
-			if (p->forms[form])
-				pfw_form_make(&rank->device, rank->queue, info,
-					      form, p->weight,
-					      at_random ? &key : NULL,
-					      p->forms[form]);
-	}
+	for (uint32_t form = 0; form < n_forms; form++)
+		if (p->forms[form])
+			pfw_form_make(&rank->device, rank->queue, info, form,
+				      p->weight, at_random ? &key : NULL,
+				      p->forms[form]);
 }

@@ -201,6 +201,14 @@ struct pfw_kernels {
 	void (*adamw_of)(void *queue, const struct pfw_adamw *a, uint32_t count);
 	/** (optional: the host decides, and waits for the device to do so) */
 	void (*clip)(void *queue, const struct pfw_clip *c);
+
+	/** (optional, with pack: adamw, then pack for each)  Updates a weight
+	 *  [rows, cols], and packs what it became while it is at hand: packed[0]
+	 *  for PFW_GEMM_NT and packed[1] for PFW_GEMM_NN; all to the bit what
+	 *  adamw and pack make of it. */
+	void (*adamw_packed)(void *queue, const struct pfw_adamw *a,
+			     uint32_t rows, uint32_t cols,
+			     void *const packed[2]);
 };
 
 /** What a device cannot do, known before it is opened; 0: it has no such limit. */

@@ -120,6 +120,99 @@ static void convert(struct path *p, size_t n, uint32_t dtype)
 	buf_free(&want);
 }
 
+/* A weight, its moments and packed forms. */
+struct state {
+	struct buf w, m, v, packed[2];
+};
+
+static struct state open_state(struct path *p, const struct buf *w,
+			       uint32_t rows, uint32_t cols)
+{
+	struct state s = { .w = buf_from(p, w->n, PFW_F32, w->host),
+			   .m = buf_from(p, w->n, PFW_F32, w->host),
+			   .v = buf_random(p, w->n, PFW_F32, 0.0) };
+
+	for (uint32_t kind = 0; kind < 2; kind++)
+		s.packed[kind] = buf_poison(
+			p, p->k->pack_bytes(p->queue, kind, rows, cols) / 2,
+			PFW_BF16);
+	return s;
+}
+
+/* What adamw_packed made of it is what adamw and pack did. */
+static void same_state(struct path *p, struct state *got, struct state *want)
+{
+	struct buf *g[] = { &got->w, &got->m, &got->v, &got->packed[0],
+			    &got->packed[1] };
+	struct buf *w[] = { &want->w, &want->m, &want->v, &want->packed[0],
+			    &want->packed[1] };
+
+	for (size_t i = 0; i < sizeof(g) / sizeof(g[0]); i++) {
+		int same = 1;
+
+		buf_get(g[i]);
+		buf_get(w[i]);
+		for (size_t k = 0; k < g[i]->n; k++)
+			same &= g[i]->host[k] == w[i]->host[k] ||
+				(isnan(g[i]->host[k]) && isnan(w[i]->host[k]));
+		check_true(p, i < 3 ? "adamw_packed: as adamw" :
+				      "adamw_packed: as pack", same);
+		buf_free(g[i]);
+		buf_free(w[i]);
+	}
+}
+
+static void packed_update(struct path *p, uint32_t rows, uint32_t cols, int skip)
+{
+	const size_t n = (size_t)rows * cols;
+	struct buf w = buf_random(p, n, PFW_F32, 1.0);
+	struct buf g = buf_random(p, n, PFW_F32, 1.0);
+	struct buf scale = scalar(p, PFW_F32, 0.5);
+	struct buf flag = scalar(p, PFW_I32, skip);
+	struct state s[2] = { open_state(p, &w, rows, cols),
+			      open_state(p, &w, rows, cols) };
+
+	for (int one_by_one = 0; one_by_one < 2; one_by_one++) {
+		const struct state *t = &s[one_by_one];
+		void *const packed[2] = { t->packed[0].ptr, t->packed[1].ptr };
+		const struct pfw_adamw a = {
+			.size = sizeof(a), .n = n, .weight = t->w.ptr,
+			.grad = g.ptr, .m = t->m.ptr, .v = t->v.ptr,
+			.lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
+			.epsilon = 1e-8f, .weight_decay = 0.1f,
+			.correction1 = 0.1f, .correction2 = 0.05f,
+			.grad_scale = scale.ptr, .skip = flag.ptr,
+		};
+
+		if (!one_by_one)
+			p->k->adamw_packed(p->queue, &a, rows, cols, packed);
+		else
+			p->k->adamw(p->queue, &a);
+		for (uint32_t k = 0; k < 2 && one_by_one && !skip; k++)
+			p->k->pack(p->queue, k, rows, cols, t->w.ptr,
+				   packed[k]);
+	}
+	same_state(p, &s[0], &s[1]);
+	buf_free(&w);
+	buf_free(&g);
+	buf_free(&scale);
+	buf_free(&flag);
+}
+
+/* Whole blocks and others; by many threads, too. */
+static void packed_updates(struct path *p)
+{
+	struct path wide = *p;
+
+	packed_update(p, 96, 64, 0);
+	packed_update(p, 96, 64, 1);
+	packed_update(p, 70, 45, 0);
+	packed_update(p, 33, 130, 0);
+	wide.queue = p->wide_queue[3];
+	if (wide.queue)
+		packed_update(&wide, 300, 200, 0);
+}
+
 /* More tensors than one launch takes, empty ones among them. */
 enum { TENSORS = 140, EACH = 37 };
 
@@ -246,6 +339,8 @@ void check_update(struct path *p)
 	}
 	if (p->k->adamw_of)
 		many_updates(p);
+	if (p->k->adamw_packed)
+		packed_updates(p);
 	if (p->k->sum_squares_of)
 		many_sums(p);
 	if (p->k->clip) {

@@ -48,6 +48,10 @@ typedef void amx_pack_fn(bf16 *dst, const struct amx_source *s);
 void amx_pack_all(void *queue, bf16 *dst, const struct amx_source *s,
 		  amx_pack_fn *how);
 
+/** BLOCK rows of a weight from @p row on, which k runs along, to their places in
+ *  the whole weight packed as B of NT and of NN; to nearest. */
+void amx_pack_rows(bf16 *nt, bf16 *nn, const struct amx_source *s, size_t row);
+
 /** Part of C: a block's place, and how much of it is there. */
 struct amx_place {
 	size_t row, col, rows, cols;
@@ -70,6 +74,8 @@ void amx_pack(void *queue, uint32_t kind, uint32_t rows, uint32_t cols,
 void amx_pack_at_random(void *queue, uint32_t kind, uint32_t rows,
 			uint32_t cols, const float *weight, void *packed,
 			uint32_t key);
+void amx_adamw_packed(void *queue, const struct pfw_adamw *a, uint32_t rows,
+		      uint32_t cols, void *const packed[2]);
 double amx_peak(void *queue);
 
 #endif

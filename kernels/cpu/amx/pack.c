@@ -94,6 +94,46 @@ INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 	}
 }
 
+/* A vector that nobody reads soon, past the caches: lines that are written as
+ * a whole need not be fetched for it. */
+INLINE void store_away(bf16 *dst, __m512i x)
+{
+	_mm512_stream_si512((void *)dst, x);
+}
+
+/* A step of either form from BLOCK by BLOCK of a weight's elements: @p along
+ * with k along its rows, @p across with k across them. */
+INLINE void step_both(bf16 *along, bf16 *across, const struct amx_source *s,
+		      size_t row, size_t col)
+{
+	__m512i r[BLOCK];
+
+	for (size_t i = 0; i < BLOCK; i++)
+		r[i] = row + i < s->n ? load(s, row + i, col, s->k - col, WEIGHT)
+				      : _mm512_setzero_si512();
+	for (int i = 0; i < 16; i++) {
+		__m512i low, high;
+
+		pairs(r[2 * i], r[2 * i + 1], &low, &high);
+		store_away(across + 32 * i, low);
+		store_away(across + TILE + 32 * i, high);
+	}
+	tiles_turn(r);
+	tiles_turn(r + 16);
+	for (int i = 0; i < BLOCK; i++)
+		store_away(along + 32 * i, r[i]);
+}
+
+void amx_pack_rows(bf16 *nt, bf16 *nn, const struct amx_source *s, size_t row)
+{
+	const size_t wide = blocks(s->k), high = blocks(s->n), i = row / BLOCK;
+
+	for (size_t j = 0; j < wide; j++)
+		step_both(nt + (i * wide + j) * STEP,
+			  nn + (j * high + i) * STEP, s, row, j * BLOCK);
+	_mm_sfence(); /* such stores keep no order by themselves */
+}
+
 #define ABREAST 4 /* blocks that are read together where k runs across */
 
 /* Rows lie in pages of their own there: of each, a few lines in a row. */

@@ -22,4 +22,5 @@ const struct pfw_kernels cpu_amx_kernels = {
 	.peak = amx_peak,
 	.copy_at_random = ISA(copy_at_random),
 	.pack_at_random = amx_pack_at_random,
+	.adamw_packed = amx_adamw_packed,
 };

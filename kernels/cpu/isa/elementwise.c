@@ -62,17 +62,14 @@ void ISA(convert)(void *queue, void *dst, uint32_t dtype, const float *src,
 	cpu_each(queue, n, GRAIN, convert_some, &c);
 }
 
-static void adamw_some(const void *context, size_t first, size_t end,
-		       float *scratch)
+void ISA(adamw_some)(const struct pfw_adamw *a, size_t first, size_t end)
 {
-	const struct pfw_adamw *a = context;
 	const float scale = *a->grad_scale;
 	const float keep1 = 1.0f - a->beta1, keep2 = 1.0f - a->beta2;
 	const float step = a->lr / a->correction1;
 	const float root = 1.0f / sqrtf(a->correction2);
 	const float decay = 1.0f - a->lr * a->weight_decay;
 
-	(void)scratch;
 	for (size_t i = first; i < end; i += VW) {
 		size_t left = end - i;
 		vf g = LOAD(a->grad) * scale;
@@ -89,8 +86,15 @@ static void adamw_some(const void *context, size_t first, size_t end,
 	}
 }
 
+static void update_some(const void *context, size_t first, size_t end,
+			float *scratch)
+{
+	(void)scratch;
+	ISA(adamw_some)(context, first, end);
+}
+
 void ISA(adamw)(void *queue, const struct pfw_adamw *a)
 {
 	if (!*a->skip)
-		cpu_each(queue, a->n, GRAIN, adamw_some, a);
+		cpu_each(queue, a->n, GRAIN, update_some, a);
 }

@@ -93,6 +93,8 @@ void ISA(sum_squares)(void *queue, const float *x, uint64_t n, double *out);
 void ISA(add)(void *queue, float *dst, const float *a, const float *b,
 	      uint64_t n);
 void ISA(adamw)(void *queue, const struct pfw_adamw *a);
+/** Elements [first, end), whatever a->skip says. */
+void ISA(adamw_some)(const struct pfw_adamw *a, size_t first, size_t end);
 /** Where act is bf16. */
 void ISA(copy_at_random)(void *queue, void *copy, uint32_t rows, uint32_t cols,
 			 const float *weight, uint32_t key);
