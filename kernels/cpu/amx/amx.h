@@ -59,6 +59,8 @@ struct amx_place {
 
 /** A step before all others: += C, which holds the part of k before. */
 #define AMX_ADD_TO 0x80000000u
+/** Alone: C in fp32, in whole cache lines, is not read soon. */
+#define AMX_AWAY 0x40000000u
 
 /** Writes the sums of one block, [BLOCK][BLOCK], to where they belong. */
 void amx_finish(const struct pfw_gemm *g, const struct amx_place *at,

@@ -36,7 +36,9 @@ INLINE void finish_vector(const struct rows *r, size_t row, size_t i,
 		x += LOAD(r->residual + at);
 	if (steps & PFW_EPI_ACCUMULATE)
 		x += wide ? LOAD(wide_c) : LOAD(c);
-	if (wide)
+	if (steps & AMX_AWAY)
+		_mm512_stream_ps(wide_c + i, x);
+	else if (wide)
 		STORE(wide_c, x);
 	else
 		STORE(c, x);
@@ -63,6 +65,9 @@ INLINE void dispatch(const struct rows *r, uint32_t steps, const int wide)
 	switch (steps) {
 	case 0:
 		finish_rows(r, 0, wide);
+		break;
+	case AMX_AWAY:
+		finish_rows(r, AMX_AWAY, wide);
 		break;
 	case PFW_EPI_ACCUMULATE:
 		finish_rows(r, PFW_EPI_ACCUMULATE, wide);
