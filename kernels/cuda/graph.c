@@ -6,7 +6,9 @@ int cuda_begin_graph(void *queue, struct pfw_error *err)
 {
 	struct cuda_queue *q = queue;
 
-	return cuda_answer(q, "cudaStreamBeginCapture",
+	if (q->failed_call)
+		return cuda_result(q->failed_call, q->failed, err);
+	return cuda_result("cudaStreamBeginCapture",
 			   cudaStreamBeginCapture(
 				   q->stream, cudaStreamCaptureModeThreadLocal),
 			   err);
@@ -37,10 +39,8 @@ int cuda_end_graph(void *queue, void **graph, struct pfw_error *err)
 				 err);
 	if (recorded)
 		cudaGraphDestroy(recorded);
-	if (rc) {
-		cudaGetLastError(); /* the next launch is not to find it */
+	if (rc)
 		return rc;
-	}
 	*graph = exec;
 	return 0;
 }

@@ -153,14 +153,20 @@ void cuda_free_all(struct cuda_device *dev)
 	}
 }
 
+/* The receiving end of a channel may not write its slots, which has to be said. */
 int cuda_pin(void *device, void *ptr, size_t bytes, struct pfw_error *err)
 {
+	const unsigned flags = cudaHostRegisterPortable |
+			       cudaHostRegisterMapped;
+	cudaError_t e = cudaHostRegister(ptr, bytes, flags);
+
 	(void)device;
-	return cuda_result("cudaHostRegister",
-			   cudaHostRegister(ptr, bytes,
-					    cudaHostRegisterPortable |
-						    cudaHostRegisterMapped),
-			   err);
+	if (e) {
+		cudaGetLastError();
+		e = cudaHostRegister(ptr, bytes,
+				     flags | cudaHostRegisterReadOnly);
+	}
+	return cuda_result("cudaHostRegister", e, err);
 }
 
 void cuda_unpin(void *device, void *ptr)

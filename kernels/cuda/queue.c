@@ -18,10 +18,13 @@ static int code_of(cudaError_t e)
 	}
 }
 
+/* CUDA keeps the last error of a thread, also of a call that one can do without,
+ * and a launch is judged by it: what is told here is not told again. */
 int cuda_result(const char *call, cudaError_t e, struct pfw_error *err)
 {
 	if (!e)
 		return 0;
+	cudaGetLastError();
 	return pfw_error_set(err, code_of(e), "cuda: %s: %s", call,
 			     cudaGetErrorString(e));
 }

@@ -268,9 +268,11 @@ matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
 extern int (*simt_submit)(struct CUstream_st *stream, void (*run)(void *),
 			  void *arg);
 
+/* As LAUNCH of kernel.cuh does it: also what went wrong before is told. */
 static int submit(struct CUstream_st *stream, void (*run)(void *), void *arg)
 {
-	return (int)cudaLaunchHostFunc(stream, run, arg);
+	cudaLaunchHostFunc(stream, run, arg);
+	return (int)cudaGetLastError();
 }
 
 int cuda_lt_load(struct cuda_lt *lt, struct pfw_error *err)

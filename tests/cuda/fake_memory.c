@@ -1,5 +1,6 @@
 /* The stand-in's memory: "device" and pinned blocks, known by their addresses. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,13 +156,31 @@ cudaError_t cudaFreeHost(void *ptr)
 	return e ? e : fake_leave(release(ptr, cudaMemoryTypeHost, 0));
 }
 
+static int is_writable(const void *ptr)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uintptr_t first, end;
+	char line[512], access[5];
+	int found = 0;
+
+	while (maps && !found && fgets(line, sizeof(line), maps))
+		found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &first,
+			       &end, access) == 3 &&
+			first <= (uintptr_t)ptr && (uintptr_t)ptr < end;
+	if (maps)
+		fclose(maps);
+	return found && access[1] == 'w';
+}
+
+/* CUDA wants to know of what the process may not write. */
 cudaError_t cudaHostRegister(void *ptr, size_t bytes, unsigned flags)
 {
 	cudaError_t e = fake_enter("cudaHostRegister");
 
-	(void)flags;
 	if (e)
 		return e;
+	if (!(flags & cudaHostRegisterReadOnly) && !is_writable(ptr))
+		return fake_leave(cudaErrorInvalidValue);
 	if (fake_type(ptr, 1) != cudaMemoryTypeUnregistered)
 		return fake_leave(cudaErrorHostMemoryAlreadyRegistered);
 	return fake_leave(add(ptr, bytes, cudaMemoryTypeHost, 1, -1, 0));

@@ -2,6 +2,7 @@
 #include "cuda/fake_cuda.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "unit/unit.h"
@@ -47,6 +48,7 @@ static void test_order(void)
 static void test_memory(void)
 {
 	struct cudaPointerAttributes attr;
+	static const char fixed[16] = "read only";
 	char host[16] = { 0 };
 	char *device;
 
@@ -66,6 +68,8 @@ static void test_memory(void)
 	CU_ASSERT_EQUAL(cudaPointerGetAttributes(&attr, host + 1), 0);
 	CU_ASSERT_EQUAL(attr.type, cudaMemoryTypeHost);
 	CU_ASSERT_EQUAL(cudaHostUnregister(host), 0);
+	CU_ASSERT_EQUAL(cudaHostRegister((void *)(uintptr_t)fixed, 1, 0),
+			cudaErrorInvalidValue);
 	CU_ASSERT_EQUAL(cudaFree(device), 0);
 	CU_ASSERT_EQUAL(cudaFree(device), cudaErrorInvalidValue);
 	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);

@@ -70,6 +70,9 @@ says 0 'graphs *rank 0: [0-9]* of 3 actions; all .* ms, call by call .* ms' \
 	grep -q 'cudaStreamEndCapture: invalid argument (graphs = "on")' \
 		"$tmp/err" || fail 'nobody says what cannot be recorded'
 	same 'what cannot be recorded' --set pipeline.ranks=1
+	FAKE_CUDA_FAIL=cudaStreamBeginCapture:2:1
+	same 'what cannot be begun' --set pipeline.ranks=1
+	FAKE_CUDA_FAIL=cudaStreamEndCapture:2:1
 	says 0 'graphs *rank 0: no more of them: cuda: cudaStreamEndCapture' \
 		pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/other" \
 		--steps 9 --set device="$fake" --set pipeline.ranks=1 \
