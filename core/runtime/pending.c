@@ -288,16 +288,17 @@ int pfw_rank_sync(struct pfw_rank *rank, struct pfw_error *err)
 	return rc ? rc : rank->device_ops->sync(rank->queue, err);
 }
 
-/* A peer that lives may write once more what it had queued, so more than once. */
+/* A peer that lives may write once more what it had queued, so more than once.
+ * Where a kernel has failed, record() says so again, and marks the end as well. */
 void pfw_rank_let_go(struct pfw_rank *rank)
 {
 	const struct pfw_device_ops *ops = rank->device_ops;
 	struct pfw_pending *p = &rank->pending;
 	uint64_t end = pfw_now() + LETTING_GO_NS;
 
-	if (!p->n_bound || !p->items ||
-	    ops->record(rank->queue, p->items[0].event, NULL))
+	if (!p->n_bound || !p->items)
 		return;
+	ops->record(rank->queue, p->items[0].event, NULL);
 	do {
 		for (uint32_t i = 0; i < rank->job->n_edges; i++)
 			if (rank->ends[i].bound)

@@ -161,8 +161,8 @@ int pfw_rank_main(void *context, struct pfw_boot *boot)
 	else
 		atomic_store(&boot->status->phase, PFW_PHASE_ENDED);
 	pfw_rank_close_timing(&rank);
-	pfw_rank_close_graphs(&rank);
 	pfw_rank_disconnect(&rank);
+	pfw_rank_close_graphs(&rank); /* the queue waits for nobody any more */
 	pfw_rank_close_memory(&rank);
 	free(rank.report);
 	free(rank.squares);
