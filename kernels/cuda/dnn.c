@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "cuda.h"
+#include "dnn.h"
 
-#if __has_include(<cudnn.h>)
+#ifdef HAVE_CUDNN
 
 #include <float.h>
 #include <math.h>
-
-#include "dnn.h"
 
 struct cuda_dnn {
 	struct cuda_dnn_lib lib;
@@ -161,9 +160,9 @@ int cuda_dnn_version(size_t *version, struct pfw_error *err)
 	(void)version;
 	return pfw_error_set(err, ENOTSUP,
 			     "cuda: attention = \"cudnn\": this pipefw was built "
-			     "without cudnn.h: install cuDNN 9 beside the CUDA "
-			     "toolkit and build it again, or leave the option "
-			     "out");
+			     "without cudnn.h of 9.8 or newer: install cuDNN 9 "
+			     "beside the CUDA toolkit and build it again, or "
+			     "leave the option out");
 }
 
 void cuda_dnn_close(struct cuda_dnn *dnn)

@@ -9,6 +9,17 @@
 
 #include <pipefw/device.h>
 
+/* The first that compiles for a card which is only described to it. */
+#define CUDA_DNN_LEAST 90800
+#if __has_include(<cudnn_version.h>)
+#include <cudnn_version.h>
+#if CUDNN_VERSION >= CUDA_DNN_LEAST
+#define HAVE_CUDNN 1
+#endif
+#endif
+
+#ifdef HAVE_CUDNN
+
 #include <cudnn.h>
 
 #define CUDA_DNN_CALLS(X)                                                      \
@@ -66,4 +77,5 @@ int cuda_dnn_build(const struct cuda_dnn_lib *lib, cudnnHandle_t handle,
 void cuda_dnn_destroy(const struct cuda_dnn_lib *lib,
 		      struct cuda_dnn_plan *plan);
 
+#endif
 #endif

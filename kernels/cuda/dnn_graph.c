@@ -3,13 +3,13 @@
  * ("Graph API" of NVIDIA's cuDNN documentation): bf16 with fp32 inside, on packed
  * rows [batch, seq, 3, heads, head_size] that are named by their strides.
  */
-#if __has_include(<cudnn.h>)
+#include "dnn.h"
+
+#ifdef HAVE_CUDNN
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "dnn.h"
 
 typedef cudnnBackendDescriptor_t descriptor;
 
@@ -428,6 +428,4 @@ void cuda_dnn_destroy(const struct cuda_dnn_lib *lib,
 	plan->plan = NULL;
 }
 
-#else
-typedef int pfw_no_cudnn_headers;
 #endif

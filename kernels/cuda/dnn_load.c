@@ -1,10 +1,10 @@
 /* Loading cuDNN, where the toolkit has it or the system finds it. */
-#if __has_include(<cudnn.h>)
+#include "dnn.h"
+
+#ifdef HAVE_CUDNN
 
 #include <dlfcn.h>
 #include <errno.h>
-
-#include "dnn.h"
 
 #define FILE_NAME "libcudnn.so.9"
 
@@ -28,6 +28,4 @@ int cuda_dnn_load(struct cuda_dnn_lib *lib, struct pfw_error *err)
 	return 0;
 }
 
-#else
-typedef int pfw_no_cudnn_headers;
 #endif

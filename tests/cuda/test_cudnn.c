@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#if __has_include(<cudnn.h>)
-
 #include "dnn.h"
+
+#ifdef HAVE_CUDNN
 
 /* An H200 as cuDNN describes one. */
 static const char card[] =
