@@ -301,11 +301,17 @@ static void pin_slots(struct pfw_rank *rank, struct pfw_end *end)
 		end->pinned = first;
 }
 
-/* Not where receives are posted: see bind_queue(). */
+/* Not where receives are posted: see bind_queue().  (A filter's post() says
+ * nothing of what is below it.) */
 static int may_bind(const struct pfw_rank *rank, const struct pfw_end *end)
 {
+	const struct pfw_edge *edge = end->edge;
+	uint32_t peer = edge->from == rank->rank ? edge->to : edge->from;
+	const struct pfw_stack *stack = &rank->stacks[rank->peers[peer].stack];
+
 	return end->memory != PFW_MEM_HOST && end->ops->bind_queue &&
-	       !end->ops->post && rank->device_ops->record;
+	       stack->receive != PFW_RECEIVE_PLANNED &&
+	       rank->device_ops->record;
 }
 
 /* What a device of its own memory computes on lies there, beside the slots where

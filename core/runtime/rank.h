@@ -34,6 +34,7 @@ struct pfw_stack {
 	struct pfw_below layers[1 + PFW_MAX_FILTERS];
 	uint32_t n_layers;
 	uint32_t memory; /**< OR of PFW_MEM_*: what its slots may be */
+	uint32_t receive; /**< PFW_RECEIVE_* */
 };
 
 #define PFW_STACK_LOCAL 0u

@@ -57,6 +57,7 @@ static int open_stack(struct pfw_rank *rank, uint32_t which,
 		return rc;
 	pfw_job_transport_props(choice, &props);
 	stack->memory = props.memory;
+	stack->receive = props.receive;
 	snprintf(key, sizeof(key), "address/%u/%u", which, rank->rank);
 	return rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
 }
