@@ -247,7 +247,7 @@ static int mark_end(struct pfw_rank *rank, struct pfw_error *err)
 int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
 {
 	struct pfw_status *s = rank->boot->status;
-	uint32_t left = PFW_NONE;
+	uint32_t left = PFW_NONE, done = 0, reached;
 	uint64_t since = 0;
 	int rc = mark_end(rank, err);
 
@@ -258,8 +258,10 @@ int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
 		return rc;
 	atomic_store(&s->wait, PFW_WAIT_DEVICE);
 	while (!rc && rank->pending.n) {
-		if (rank->pending.n < left) {
+		reached = pfw_rank_work_done(rank);
+		if (rank->pending.n < left || reached > done) {
 			left = rank->pending.n;
+			done = reached;
 			since = pfw_now();
 			atomic_store(&s->since, since);
 		}

@@ -146,6 +146,7 @@ struct pfw_timed {
 struct pfw_timing {
 	struct pfw_timed *items; /**< NULL: the host's clock will do */
 	uint32_t n, capacity;
+	uint32_t done; /**< the first so many have been seen to be */
 	int on;        /**< the program that runs is timed */
 	void *mark;    /**< event whose time both clocks know */
 	uint64_t left; /**< when the last action was over */
@@ -335,6 +336,8 @@ void pfw_rank_close_timing(struct pfw_rank *rank);
 /** Around what an action does on the device. */
 void pfw_rank_work_begins(struct pfw_rank *rank);
 void pfw_rank_work_ends(struct pfw_rank *rank, int computes);
+/** How many of those that are not read yet the device has done. */
+uint32_t pfw_rank_work_done(struct pfw_rank *rank);
 /** What the action that is over was, for the trace; by the host's clock. */
 void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r);
 /** Waits for the queue where anything was timed; then busy_ns, first_ns and end_ns are the device's. */

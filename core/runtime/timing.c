@@ -179,6 +179,17 @@ static int read_item(struct pfw_rank *rank, struct pfw_timed *item,
 	return 0;
 }
 
+uint32_t pfw_rank_work_done(struct pfw_rank *rank)
+{
+	const struct pfw_device_ops *ops = rank->device_ops;
+	struct pfw_timing *t = &rank->timing;
+
+	while (t->done < t->n && (!t->items[t->done].by_device ||
+				  ops->query(t->items[t->done].end, NULL) > 0))
+		t->done++;
+	return t->done;
+}
+
 int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err)
 {
 	struct pfw_timing *t = &rank->timing;
@@ -198,6 +209,6 @@ int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err)
 	rank->busy_ns = rank->first_ns = 0;
 	for (uint32_t i = 0; !rc && i < t->n; i++)
 		rc = read_item(rank, &t->items[i], now, err);
-	t->n = 0;
+	t->n = t->done = 0;
 	return rc ? rc : pfw_rank_tell_graphs(rank, err);
 }

@@ -63,8 +63,12 @@ run far --set device.except.0.name=cpu --set device.except.0.ranks=1 ||
 grep -q "GPU memory by staging: .* the host's memory" "$tmp/err" ||
 	fail 'a card and none: not said'
 
-# One that is killed while its device is behind leaves none waiting for ever.
+# A device that goes on has all the time that it wants.
 FAKE_CUDA_DELAY=20000
+run far --steps 1 --set run.timeout=1 --set pipeline.microbatches=8 \
+	--set data.validation=0 || fail "a slow step: $(tail -n 1 "$tmp/err")"
+
+# One that is killed while its device is behind leaves none waiting for ever.
 status=0
 timeout 60 pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/far" \
 	--set device="$fake" --set pipeline.schedule=gpipe \
