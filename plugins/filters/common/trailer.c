@@ -14,6 +14,7 @@ void trailer_props(struct pfw_transport_props *out)
 	if (out->size < sizeof(*out))
 		return;
 	out->memory &= PFW_MEM_HOST;
+	out->stream_ordered = 0;
 	out->max_bytes -= PFW_ALIGN;
 }
 
