@@ -7,14 +7,15 @@
 #define BURSTS 16u
 #define LONG_ENOUGH_NS (20 * PFW_MS) /* on a slow machine */
 
-/* Where threads share cores, each gets its share of one. */
+/* A burst is that of all of a rank's threads, which have no more than the cores that
+ * there are; where ranks share these, each gets its share. */
 static double share(const struct pfw_rank *rank)
 {
 	const struct pfw_place *place = rank->boot->place;
 	double cores = place->cores;
-	double threads = (double)place->n * rank->boot->threads;
+	double burst = fmin(rank->boot->threads, cores) * place->n;
 
-	return cores < threads ? cores / threads : 1;
+	return cores < burst ? cores / burst : 1;
 }
 
 /* Best of some bursts: a neighbour can only take from a peak. */
