@@ -93,6 +93,8 @@ static int status_of(const struct pfw_rank *rank, int rc)
 	case ECANCELED:
 		return PFW_EXIT_DIED;
 	case EPROTO:
+	case ECOMM:
+	case ENETDOWN:
 		return PFW_EXIT_NETWORK;
 	case ENOMEM:
 		return PFW_EXIT_RESOURCES;

@@ -310,9 +310,9 @@ static void test_full_queue(void)
 	CU_ASSERT_EQUAL(pair_take(&p, &slot, 1, 8), -EAGAIN);
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), 0);
 	fake.sends_left = 0;
-	CU_ASSERT_EQUAL(pair_send(&p, 0, 1, 8), -EIO);
+	CU_ASSERT_EQUAL(pair_send(&p, 0, 1, 8), -ECOMM);
 	pair_expect(&p, "send queue is full");
-	CU_ASSERT_EQUAL(pair_send(&p, 1, 2, 8), -EIO);
+	CU_ASSERT_EQUAL(pair_send(&p, 1, 2, 8), -ECOMM);
 	pair_close(&p);
 }
 
@@ -324,10 +324,10 @@ static void test_overflow(void)
 	fake.cq_room = 1;
 	for (uint32_t i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(pair_send(&p, i, i, 8), 0);
-	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ECOMM);
 	pair_expect(&p, "CQ error");
 	pair_expect(&p, "fake");
-	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ECOMM);
 	pair_close(&p);
 }
 
@@ -341,9 +341,9 @@ static void test_device_fatal(void)
 	fake_event(1, IBV_EVENT_PORT_ACTIVE);
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), 0);
 	fake_event(0, IBV_EVENT_DEVICE_FATAL);
-	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -ECOMM);
 	pair_expect(&p, "the RDMA device says of fake0 port 1: an event");
-	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -ECOMM);
 	pair_close(&p);
 }
 
@@ -376,12 +376,12 @@ static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
 	fake.status = status;
 	fake.not_ready = not_ready;
 	CU_ASSERT_EQUAL(pair_send(&p, 0, 0, 8), 0);
-	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -ECOMM);
 	pair_expect(&p, words);
 	pair_expect(&p, "activation channel 0 -> 1");
 	pair_expect(&p, "127.0.0.");
 	pair_expect(&p, "to rank 1");
-	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -EIO);
+	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -ECOMM);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);
 	pair_close(&p);
@@ -389,7 +389,7 @@ static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
 
 static void test_failures(void)
 {
-	failed(IBV_WC_RETRY_EXC_ERR, false, "timeout 18, retry_cnt 7");
+	failed(IBV_WC_RETRY_EXC_ERR, false, "timeout 18, retry_cnt 6");
 	failed(IBV_WC_REM_ACCESS_ERR, false, "slots are not where they were");
 	failed(IBV_WC_LOC_PROT_ERR, false, "IOMMU");
 	failed(IBV_WC_WR_FLUSH_ERR, false, "stopped from outside");

@@ -322,7 +322,7 @@ int verbs_rail_watch(struct verbs_rail *r, struct pfw_error *err)
 	}
 	verbs_rail_name(r, name, sizeof(name));
 	if (*r->fatal)
-		return pfw_error_set(err, EIO, "the RDMA device says of %s: %s "
+		return pfw_error_set(err, ECOMM, "the RDMA device says of %s: %s "
 				     "(dmesg may say why)", name, r->fatal);
 	if (r->down_since && pfw_now() - r->down_since > DOWN_NS)
 		return pfw_error_set(err, ENETDOWN, "%s has been down for more than "

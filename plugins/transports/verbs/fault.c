@@ -148,7 +148,7 @@ void verbs_broke(struct verbs_channel *c, const struct ibv_wc *wc)
 		return;
 	}
 	both_ends(c, lane < c->n_lanes ? lane : 0, ends, sizeof(ends));
-	pfw_error_set(&c->broken, EIO, "%s: %s (status %d, vendor %#x): %s", ends,
+	pfw_error_set(&c->broken, ECOMM, "%s: %s (status %d, vendor %#x): %s", ends,
 		      ibv_wc_status_str(wc->status), (int)wc->status, wc->vendor_err,
 		      hint(c, wc->status, text, sizeof(text)));
 }
@@ -160,7 +160,7 @@ void verbs_cannot_post(struct verbs_channel *c, const char *what, int code)
 	if (c->broken.code)
 		return;
 	both_ends(c, 0, ends, sizeof(ends));
-	pfw_error_set(&c->broken, EIO, "%s: %s cannot be posted (%s)%s", ends, what,
+	pfw_error_set(&c->broken, ECOMM, "%s: %s cannot be posted (%s)%s", ends, what,
 		      strerror(code), code == ENOMEM ?
 		      ": the send queue is full, which the plan's depth excludes" : "");
 }

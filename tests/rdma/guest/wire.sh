@@ -1,5 +1,6 @@
-# Two hosts on a wire that loses and reorders packets, then is cut: all messages
-# arrive in order, then both ends say that there is no answer.
+# Two hosts on a wire that loses and reorders packets, then loses all of them with the
+# link still up: all messages arrive in order, then both ends say that there is no
+# answer, in time with the options as they are.
 soft_roce
 traffic=$build/tests/rdma/traffic
 rank=$((host - 1))
@@ -21,14 +22,14 @@ for name in duplicate_request out_of_seq_request completer_retry_err; do
 done
 tc qdisc del dev eth0 root
 together cut
-timeout 100 $traffic -o timeout=15 $rank /mnt/cut soak 1000000 2>errors &
+timeout 100 $traffic $rank /mnt/cut soak 1000000 2>errors &
 pid=$!
 sleep 3
-[ "$host" = 1 ] || ip link set eth0 down
+tc qdisc add dev eth0 root netem loss 100% || exit 1
 began=$(date +%s)
 while kill -0 $pid 2>/dev/null; do
 	[ $(($(date +%s) - began)) -le 12 ] || { echo 'goes on after 12 s'; exit 1; }
 	sleep 0.1
 done
 cat errors
-[ -s errors ]
+grep -q 'no answer\|does not answer\|is gone' errors
