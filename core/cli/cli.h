@@ -8,7 +8,8 @@
 
 #include "base/exit.h"
 
-/** The exit status for what pfw_config_load() gave. */
+/** The exit status for what pfw_config_load() gave, or a job that was asked whether it
+ *  can run. */
 int pfw_cli_config_status(int rc);
 
 /** The whole program; argv as main()'s. */

@@ -336,15 +336,16 @@ static int generate(struct generate *g, struct pfw_error *err)
 		.context = g,
 	};
 	struct pfw_launch_result *result = calloc(1, sizeof(*result));
-	int status = PFW_EXIT_BOOT;
+	int status = PFW_EXIT_BOOT, rc;
 
 	if (!result) {
 		pfw_error_set(err, ENOMEM, "out of memory");
 		return PFW_EXIT_RESOURCES;
 	}
-	if (pfw_job_fits(g->job, pfw_available_bytes(), err)) {
+	rc = pfw_job_fits(g->job, pfw_available_bytes(), err);
+	if (rc) {
 		free(result);
-		return PFW_EXIT_RESOURCES;
+		return pfw_cli_config_status(rc);
 	}
 	print_text(g, g->opt.prompt, strlen(g->opt.prompt));
 	if (!pfw_launch(&how, result, err)) {

@@ -410,9 +410,10 @@ static void close_run(struct run *run)
 static int plan(struct run *run, struct pfw_error *err)
 {
 	struct pfw_summary_host host;
+	int rc = pfw_summary_host_open(run->job, &host, err);
 
-	if (pfw_summary_host_open(run->job, &host, err))
-		return PFW_EXIT_RESOURCES;
+	if (rc)
+		return pfw_cli_config_status(rc);
 	note(run, run->cfg->warnings);
 	if (run->opt.json)
 		pfw_summary_json(run->job, &host, stdout);
@@ -435,8 +436,9 @@ static int execute(struct run *run, struct pfw_error *err)
 		return plan(run, err);
 	if (run->opt.trace && pfw_job_open_traces(run->job, err))
 		return PFW_EXIT_RESOURCES;
-	if (pfw_job_fits(run->job, pfw_available_bytes(), err))
-		return PFW_EXIT_RESOURCES;
+	rc = pfw_job_fits(run->job, pfw_available_bytes(), err);
+	if (rc)
+		return pfw_cli_config_status(rc);
 	rc = check_trace(run->opt.trace, err);
 	if (rc)
 		return pfw_cli_config_status(rc);

@@ -39,7 +39,8 @@ static void ask_forms(const struct pfw_job *job,
 }
 
 static int ask_device(const struct pfw_job *job, uint32_t index,
-		      uint32_t threads, struct pfw_device_footprint *f)
+		      uint32_t threads, struct pfw_device_footprint *f,
+		      struct pfw_error *err)
 {
 	const struct pfw_choice *choice = pfw_config_device(job->cfg, index);
 	const struct pfw_device_ops *ops = &choice->plugin->ops.device;
@@ -48,15 +49,17 @@ static int ask_device(const struct pfw_job *job, uint32_t index,
 		.threads = threads,
 	};
 	struct pfw_device device = { .props.size = sizeof(device.props) };
-	struct pfw_error ignored;
 	void *object;
+	int rc;
 
 	f->forms = calloc(job->model->n_uses + 1, sizeof(*f->forms));
 	if (!f->forms)
-		return -ENOMEM;
-	if ((ops->memory && ops->memory != PFW_MEM_HOST) ||
-	    ops->open(choice->values, &info, &object, &device.props, &ignored))
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	if (ops->memory && ops->memory != PFW_MEM_HOST)
 		return 0;
+	rc = ops->open(choice->values, &info, &object, &device.props, err);
+	if (rc)
+		return rc;
 	f->own = device.props.queue_bytes;
 	device.kernels = ops->kernels(object);
 	if (device.props.memory == PFW_MEM_HOST)
@@ -69,14 +72,15 @@ int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 		       struct pfw_footprint *out, struct pfw_error *err)
 {
 	struct pfw_footprint f = { .process = anonymous_bytes() };
+	int rc = 0;
 
-	for (uint32_t i = 0; i <= job->cfg->n_exceptions; i++)
-		if (ask_device(job, i, threads, &f.device[i])) {
-			pfw_footprint_close(&f);
-			return pfw_error_set(err, ENOMEM, "out of memory");
-		}
-	*out = f;
-	return 0;
+	for (uint32_t i = 0; !rc && i <= job->cfg->n_exceptions; i++)
+		rc = ask_device(job, i, threads, &f.device[i], err);
+	if (rc)
+		pfw_footprint_close(&f);
+	else
+		*out = f;
+	return rc;
 }
 
 void pfw_footprint_close(struct pfw_footprint *f)

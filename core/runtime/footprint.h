@@ -18,8 +18,9 @@ struct pfw_footprint {
 	} device[1 + PFW_MAX_EXCEPTIONS]; /**< as the config counts them */
 };
 
-/** Asks the devices for ranks of @p threads threads; one that cannot be opened
- *  here, or has memory of its own, takes nothing.  Asked when the job is as it would be launched. */
+/** Asks the devices for ranks of @p threads threads; one that has memory of its own
+ *  takes nothing and is not opened, of others the refusal is given.  Asked when the
+ *  job is as it would be launched. */
 int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 		       struct pfw_footprint *out, struct pfw_error *err);
 void pfw_footprint_close(struct pfw_footprint *f);

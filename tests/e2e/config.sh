@@ -125,3 +125,9 @@ except '{ ranks = "1"; name = "cpux"; }' 'did you mean "cpu"' 3
 except '{ ranks = "1"; name = "cpu"; card = 1; }' 'except.0 has no key "card"'
 from '--set device.except=cpu' 'device.except must be a list of groups' \
 	--set device.except=cpu
+# Kernels that there are not: before a rank is started, and for --dry-run as well.
+says 2 'PIPEFW_CPU=sse9: must be' env PIPEFW_CPU=sse9 \
+	pipefw run "$tmp/whole.cfg" --out "$tmp/never" --quiet
+says 2 'PIPEFW_BLAS=mkl: must be' env PIPEFW_BLAS=mkl \
+	pipefw run "$tmp/whole.cfg" --dry-run --quiet
+[ ! -e "$tmp/never" ] || fail 'a folder of a run that cannot begin'
