@@ -1,10 +1,13 @@
 #include "bench/room.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "plugin/registry.h"
 
 #define REMOVE_PATIENCE 120.0
 
@@ -37,10 +40,19 @@ void pfw_bench_room_close(struct pfw_bench_room *room)
 	pfw_bench_signals_give_back(room->stop, &room->was);
 }
 
-int pfw_bench_find(const char *name, char *path, size_t len)
+int pfw_bench_find(const char *name, char *path, size_t len, char *why,
+		   size_t why_len)
 {
 	const char *dir = getenv("PIPEFW_BENCH_DIR");
+	char built[PATH_MAX];
 
 	snprintf(path, len, "%s/%s", dir && *dir ? dir : PFW_BENCH_PATH, name);
-	return access(path, R_OK) ? -ENOENT : 0;
+	if (!access(path, R_OK))
+		return 0;
+	if (!dir && pfw_build_dir(built, sizeof(built)))
+		snprintf(why, why_len, "not installed: make bench, or %.150s/run "
+			 "pipefw bench", built);
+	else
+		snprintf(why, why_len, "no file %.200s", path);
+	return -ENOENT;
 }

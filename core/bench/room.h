@@ -19,7 +19,8 @@ int pfw_bench_room_open(struct pfw_bench_room *room, struct pfw_error *err);
 void pfw_bench_room_close(struct pfw_bench_room *room);
 
 /** Where a peer's program lies: in $PIPEFW_BENCH_DIR, or where it was
- *  installed.  0, or -ENOENT. */
-int pfw_bench_find(const char *name, char *path, size_t len);
+ *  installed.  0, or -ENOENT and why. */
+int pfw_bench_find(const char *name, char *path, size_t len, char *why,
+		   size_t why_len);
 
 #endif

@@ -196,8 +196,8 @@ void pfw_bench_torch_open(struct pfw_bench_steps *s, const char *script)
 
 	pfw_bench_child_end(&s->torch);
 	s->no_torch = NULL;
-	if (pfw_bench_find(script, path, sizeof(path))) {
-		snprintf(s->why, sizeof(s->why), "no file %.200s", path);
+	if (pfw_bench_find(script, path, sizeof(path), s->why,
+			   sizeof(s->why))) {
 		s->no_torch = s->why;
 		return;
 	}

@@ -38,10 +38,8 @@ static int mpi_prepare(struct pfw_bench_room *room, char *why, size_t len)
 	const char *argv[] = { "mpicc", "-O2", "-o", program, source, NULL };
 
 	snprintf(program, sizeof(program), "%s/mpi", room->dir);
-	if (pfw_bench_find("mpi_pingpong.c", source, sizeof(source))) {
-		snprintf(why, len, "no file %.200s", source);
+	if (pfw_bench_find("mpi_pingpong.c", source, sizeof(source), why, len))
 		return -ENOENT;
-	}
 	if (!run(room, argv, last, sizeof(last)))
 		return 0;
 	snprintf(why, len, "no mpicc (Debian: libopenmpi-dev, openmpi-bin)");

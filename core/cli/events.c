@@ -68,7 +68,8 @@ static void print_peak(FILE *to, const struct pfw_progress *p)
 		return;
 	fputs("{\"event\":\"peak\"", to);
 	print_number(to, "flops", p->peak);
-	fputs("}\n", to);
+	fputs(",\"mfu\":\"forward and backward, attention over the causal half, "
+	      "nothing computed again\"}\n", to);
 }
 
 static void print_step(FILE *to, const struct pfw_progress *p,

@@ -215,8 +215,9 @@ static void take_peak(struct pfw_progress *p, const struct pfw_event *e)
 	if (p->quiet || p->n_peaks < ranks || isnan(p->peak))
 		return;
 	pfw_text_flops(p->peak, text, sizeof(text));
-	fprintf(stderr, "  peak       %s measured on %u rank%s; mfu is the "
-		"model's share\n", text, ranks, ranks == 1 ? "" : "s");
+	fprintf(stderr, "  peak       %s measured on %u rank%s; mfu: forward and "
+		"backward, nothing twice\n", text, ranks,
+		ranks == 1 ? "" : "s");
 }
 
 static void take_eval(struct pfw_progress *p, const struct pfw_event *e)

@@ -6,7 +6,7 @@ train run --set run.save_every=1 || fail 'failed'
 [ ! -s "$tmp/err" ] || fail '--quiet says something'
 cat >"$tmp/members" <<'M'
 start version run stage schedule transport device dtype ranks chunks microbatches parameters steps step tokens_per_step byte_entropy
-peak flops
+peak flops mfu
 step step loss grad_norm lr tokens_per_s step_s bubble model_flops mfu skipped
 eval step loss tokens seconds
 save step model
