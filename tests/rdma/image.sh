@@ -6,7 +6,7 @@ set -u
 out=$1
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 modules='crc32_generic crc32_pclmul crc32c_generic crct10dif_generic virtio_pci
-9pnet_virtio 9p virtio_net veth sch_netem ib_uverbs rdma_rxe'
+9pnet_virtio 9p virtio_net veth sch_netem sch_prio cls_u32 ib_uverbs rdma_rxe'
 # Where those and what they need may lie.
 folders='arch crypto lib fs/9p fs/netfs fs/fscache net drivers/infiniband
 drivers/net drivers/virtio drivers/char/hw_random'
