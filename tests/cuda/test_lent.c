@@ -6,6 +6,7 @@
 
 #include <pipefw/device.h>
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 
 static struct pfw_registry *registry;
 static struct pfw_subject shm;
+static const struct pfw_device_ops *cuda;
 
 struct side {
 	struct pfw_end end;
@@ -42,28 +44,40 @@ static int side_open(struct both *b, uint32_t rank)
 }
 
 /* The transport looks at the owner's own. */
-static int side_meet(struct both *b, uint32_t rank)
+static int side_try(struct both *b, uint32_t rank, uint32_t kind,
+		    void **channel)
 {
-	struct pfw_channel_info info = pfw_end_channel_info(0, 0, 3, BYTES);
+	struct pfw_channel_info info = pfw_end_channel_info(0, kind, 3, BYTES);
 	struct side *s = &b->side[rank];
 
 	info.memory = PFW_MEM_CUDA;
 	info.device_ops = b->ops;
 	info.device = s->device;
-	return pfw_end_try(&s->end, &info, &b->side[!rank].end.self,
-			   &s->channel);
+	return pfw_end_try(&s->end, &info, &b->side[!rank].end.self, channel);
+}
+
+static int side_meet(struct both *b, uint32_t rank)
+{
+	return side_try(b, rank, 0, &b->side[rank].channel);
+}
+
+static void sides_open(struct both *b)
+{
+	const struct pfw_loaded *plugin;
+
+	CU_ASSERT_EQUAL_FATAL(pfw_registry_get(registry, PFW_KIND_DEVICE,
+					       DEVICE, &plugin, NULL), 0);
+	cuda = &plugin->ops.device;
+	*b = (struct both){ .ops = cuda };
+	for (uint32_t r = 0; r < 2; r++)
+		CU_ASSERT_EQUAL_FATAL(side_open(b, r), 0);
 }
 
 static void both_open(struct both *b, int bind)
 {
 	int rc[2] = { -EAGAIN, -EAGAIN };
-	const struct pfw_loaded *plugin;
 
-	CU_ASSERT_EQUAL_FATAL(pfw_registry_get(registry, PFW_KIND_DEVICE,
-					       DEVICE, &plugin, NULL), 0);
-	*b = (struct both){ .ops = &plugin->ops.device };
-	for (uint32_t r = 0; r < 2; r++)
-		CU_ASSERT_EQUAL_FATAL(side_open(b, r), 0);
+	sides_open(b);
 	for (int i = 0; i < 20 && (rc[0] || rc[1]); i++)
 		for (uint32_t r = 0; r < 2; r++)
 			if (rc[r] == -EAGAIN)
@@ -236,11 +250,44 @@ static void slots_are_memory_of_the_device(void)
 	both_close(&b);
 }
 
+static int refuse_once(void *device, const struct pfw_lent *from, int ours,
+		       void **out, int *in_place, struct pfw_error *err)
+{
+	static int n_calls;
+
+	if (!n_calls++)
+		return pfw_error_set(err, ENOTSUP, "refused once");
+	return cuda->borrow(device, from, ours, out, in_place, err);
+}
+
+/* Channels are opened in turn: one is half open when another one is refused. */
+static void what_failed_is_not_tried_again(void)
+{
+	void *other[2] = { NULL, NULL };
+	struct pfw_device_ops ops;
+	struct both b;
+
+	sides_open(&b);
+	ops = *cuda;
+	ops.borrow = refuse_once;
+	b.ops = &ops;
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(side_meet(&b, !i), -EAGAIN);
+		CU_ASSERT_EQUAL(side_try(&b, !i, 1, &other[!i]), -EAGAIN);
+	}
+	CU_ASSERT_EQUAL(side_meet(&b, 1), -ENOTSUP);
+	CU_ASSERT_EQUAL(side_try(&b, 1, 1, &other[1]), -ENOTSUP);
+	for (uint32_t i = 0; i < 2; i++)
+		shm.ops->close_channel(other[!i]);
+	both_close(&b);
+}
+
 static const struct unit_test tests[] = {
 	{ "slots are memory of the device", slots_are_memory_of_the_device },
 	{ "hosts ahead of their queues", ahead },
 	{ "one end has a queue", one_end_alone },
 	{ "a queue that waits in vain", in_vain },
+	{ "what failed is not tried again", what_failed_is_not_tried_again },
 };
 
 int main(void)

@@ -38,13 +38,20 @@ void shm_device_note(struct shm_device *d, const char *why)
 	snprintf(d->staged, sizeof(d->staged), "%.250s", why);
 }
 
+/* What has failed once is not tried again: that would take memory each time. */
+static int usable(const struct shm_device *d, struct pfw_error *err)
+{
+	return d->broken ? pfw_error_set(err, ENOTSUP, "%s", d->staged) : 0;
+}
+
 int shm_lent_init(struct shm_lent *l, struct shm_device *of,
 		  const struct pfw_channel_info *info, uint64_t stride,
 		  struct pfw_error *err)
 {
-	/* To try again would take memory each time. */
-	if (of->broken)
-		return pfw_error_set(err, ENOTSUP, "%s", of->staged);
+	int rc = usable(of, err);
+
+	if (rc)
+		return rc;
 	if (!info->device_ops->lend)
 		return pfw_error_set(err, ENOTSUP, "the device lends no memory");
 	of->ops = info->device_ops;
@@ -94,6 +101,10 @@ int shm_lent_borrow(struct shm_lent *l, const struct pfw_lent *from, bool ours,
 	int in_place, rc;
 	void *at;
 
+	/* A channel that was half open when another one failed. */
+	rc = usable(d, err);
+	if (rc)
+		return rc;
 	rc = d->ops->borrow(d->device, from, ours, &at, &in_place, err);
 	d->broken |= rc == -ENOTSUP;
 	if (rc)
