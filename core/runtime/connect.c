@@ -46,6 +46,7 @@ static struct pfw_channel_info info_of(const struct pfw_rank *rank,
 		.sending = edge->from == rank->rank,
 		.device_ops = rank->device_ops,
 		.device = rank->device_object,
+		.id = end->invited ? &end->id : NULL,
 	};
 }
 
@@ -83,6 +84,58 @@ static int may_go_on(struct pfw_rank *rank, uint64_t deadline,
 	return pfw_error_set(err, ETIMEDOUT,
 			     "not all channels were open within run.timeout: %s",
 			     text);
+}
+
+static const struct pfw_stack *stack_of(const struct pfw_rank *rank,
+					const struct pfw_edge *edge)
+{
+	uint32_t peer = edge->from == rank->rank ? edge->to : edge->from;
+
+	return &rank->stacks[rank->peers[peer].stack];
+}
+
+/* Makes a channel's id, or waits for it; @p below: what is below all filters. */
+static int bring_id(struct pfw_rank *rank, struct pfw_end *end,
+		    const struct pfw_below *below, uint32_t index,
+		    struct pfw_error *err)
+{
+	struct pfw_channel_info info = info_of(rank, end);
+	char key[PFW_BOOT_KEY_MAX];
+	int rc;
+
+	snprintf(key, sizeof(key), "channel/%u", index);
+	if (!info.sending) {
+		rc = pfw_rank_get(rank, key, &end->id, sizeof(end->id), err);
+	} else {
+		rc = below->ops->invite(below->transport, &info, &end->id, err);
+		if (!rc)
+			rc = rank->boot->ops->put(rank->boot, key, &end->id,
+						  sizeof(end->id), err);
+	}
+	end->invited = !rc;
+	return rc;
+}
+
+/* All that this rank makes, before it waits for those of others. */
+static int bring_ids(struct pfw_rank *rank, struct pfw_error *err)
+{
+	for (uint32_t sending = 2; sending--;)
+		for (uint32_t i = 0; i < rank->job->n_edges; i++) {
+			const struct pfw_edge *edge = &rank->job->edges[i];
+			const struct pfw_below *below;
+			int rc;
+
+			if (edge->from == edge->to ||
+			    (sending ? edge->from : edge->to) != rank->rank)
+				continue;
+			below = &stack_of(rank, edge)->layers[0];
+			rc = below->ops->invite ?
+				     bring_id(rank, &rank->ends[i], below, i, err) :
+				     0;
+			if (rc)
+				return rc;
+		}
+	return 0;
 }
 
 /* Slots are where the device computes, if the transport reaches it; of scalars
@@ -305,9 +358,7 @@ static void pin_slots(struct pfw_rank *rank, struct pfw_end *end)
  * nothing of what is below it.) */
 static int may_bind(const struct pfw_rank *rank, const struct pfw_end *end)
 {
-	const struct pfw_edge *edge = end->edge;
-	uint32_t peer = edge->from == rank->rank ? edge->to : edge->from;
-	const struct pfw_stack *stack = &rank->stacks[rank->peers[peer].stack];
+	const struct pfw_stack *stack = stack_of(rank, end->edge);
 
 	return end->memory != PFW_MEM_HOST && end->ops->bind_queue &&
 	       stack->receive != PFW_RECEIVE_PLANNED &&
@@ -365,6 +416,8 @@ int pfw_rank_connect(struct pfw_rank *rank, struct pfw_error *err)
 		rc = compare_programs(rank, err);
 	if (!rc && rank->boot->ranks > 1)
 		rc = pfw_rank_open_stacks(rank, err);
+	if (!rc && rank->boot->ranks > 1)
+		rc = bring_ids(rank, err);
 	if (!rc && rank->boot->ranks > 1)
 		rc = open_channels(rank, err);
 	if (!rc)

@@ -25,6 +25,8 @@ struct pfw_end {
 	char *mirror; /**< its slots as device memory; NULL: the device reads
 			   and writes the channel's own */
 	void *pinned; /**< its slots, where the device holds them in place */
+	struct pfw_group_id id; /**< if `invited`: what invite() gave */
+	uint32_t invited;
 	uint64_t sent, received; /**< for the life of the channel */
 	uint32_t arrived;        /**< in this run of the program */
 };
@@ -258,6 +260,9 @@ void pfw_rank_disconnect(struct pfw_rank *rank);
 
 /** Learns where the peers are, and opens the transports that lead there. */
 int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err);
+/** A value of @p size bytes that some rank puts there. */
+int pfw_rank_get(struct pfw_rank *rank, const char *key, void *out, size_t size,
+		 struct pfw_error *err);
 /** What they found, for the run's header; after the channels are open. */
 int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err);
 void pfw_rank_close_stacks(struct pfw_rank *rank);

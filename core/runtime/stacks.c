@@ -62,8 +62,8 @@ static int open_stack(struct pfw_rank *rank, uint32_t which,
 	return rank->boot->ops->put(rank->boot, key, &self, sizeof(self), err);
 }
 
-static int get(struct pfw_rank *rank, const char *key, void *out, size_t size,
-	       struct pfw_error *err)
+int pfw_rank_get(struct pfw_rank *rank, const char *key, void *out, size_t size,
+		 struct pfw_error *err)
 {
 	size_t len;
 	int rc = rank->boot->ops->get(rank->boot, key, out, size, &len,
@@ -113,7 +113,7 @@ static int find_peer(struct pfw_rank *rank, uint32_t r, struct pfw_error *err)
 	int rc;
 
 	snprintf(key, sizeof(key), "host/%u", r);
-	rc = get(rank, key, peer->host, sizeof(peer->host), err);
+	rc = pfw_rank_get(rank, key, peer->host, sizeof(peer->host), err);
 	if (rc || !strcmp(peer->host, rank->boot->place->host))
 		return rc;
 	if (!rank->job->cfg->remote.transport.plugin)
@@ -164,7 +164,8 @@ int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err)
 		if (!peer->known)
 			continue;
 		snprintf(key, sizeof(key), "address/%u/%u", peer->stack, r);
-		rc = get(rank, key, &peer->address, sizeof(peer->address), err);
+		rc = pfw_rank_get(rank, key, &peer->address,
+				  sizeof(peer->address), err);
 	}
 	return rc;
 }

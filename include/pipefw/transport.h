@@ -100,6 +100,12 @@ struct pfw_transport_info {
 				 alone, see mac.h */
 };
 
+/** By which ranks that are to be joined find each other: one makes it, and it is
+ *  given to the others. */
+struct pfw_group_id {
+	uint8_t bytes[128];
+};
+
 /** One end of a channel as the plan describes it. */
 struct pfw_channel_info {
 	size_t size;
@@ -113,6 +119,9 @@ struct pfw_channel_info {
 	 *  slots of it, and frees them in close_channel(). */
 	const struct pfw_device_ops *device_ops;
 	void *device;
+	/** What invite() gave at `from`, at both ends and until open_channel()
+	 *  returns; NULL: nothing was carried. */
+	const struct pfw_group_id *id;
 };
 
 /** Counters of one end of one channel. */
@@ -240,12 +249,16 @@ struct pfw_transport_ops {
 
 	/** (optional: it has none of its own)  As long as the plugin. */
 	const struct pfw_collective_ops *collectives;
-};
 
-/** By which the members of a group find each other: one makes it, and gives it to
- *  the others. */
-struct pfw_group_id {
-	uint8_t bytes[128];
+	/**
+	 * (optional: addresses are enough)  At the sender, before a channel is
+	 * opened: by what its two ends find each other.  The launcher's rendezvous
+	 * carries it to the receiver, and both find it in info->id.  Ends that are
+	 * opened without a launcher (pipefw conform, pipefw bench) find NULL there,
+	 * and agree by themselves.
+	 */
+	int (*invite)(void *transport, const struct pfw_channel_info *info,
+		      struct pfw_group_id *out, struct pfw_error *err);
 };
 
 struct pfw_group_info {

@@ -44,14 +44,18 @@ int pair_open_transports(struct pair *p, const char *option)
 	return rc;
 }
 
-int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
-		   uint64_t slot_bytes, void *end[2])
+static struct pfw_channel_info info_of(uint32_t kind, uint32_t memory,
+				       uint64_t slot_bytes)
 {
-	struct pfw_channel_info info = {
-		.size = sizeof(info), .from = 0, .to = 1, .kind = kind,
-		.n_slots = 3, .slot_bytes = slot_bytes, .memory = memory,
-		.device_ops = &device,
+	return (struct pfw_channel_info){
+		.size = sizeof(struct pfw_channel_info), .from = 0, .to = 1,
+		.kind = kind, .n_slots = 3, .slot_bytes = slot_bytes,
+		.memory = memory, .device_ops = &device,
 	};
+}
+
+static int open_both(struct pair *p, struct pfw_channel_info info, void *end[2])
+{
 	uint64_t stop = pfw_now() + 20 * PFW_S;
 	int rc[2] = { -EAGAIN, -EAGAIN };
 
@@ -66,6 +70,25 @@ int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
 				return rc[r];
 		}
 	return rc[0] ? rc[0] : rc[1];
+}
+
+int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
+		   uint64_t slot_bytes, void *end[2])
+{
+	return open_both(p, info_of(kind, memory, slot_bytes), end);
+}
+
+int pair_open_invited(struct pair *p, uint32_t kind, uint32_t memory,
+		      uint64_t slot_bytes, void *end[2])
+{
+	struct pfw_channel_info info = info_of(kind, memory, slot_bytes);
+	struct pfw_group_id id;
+	int rc;
+
+	info.sending = 1;
+	rc = p->ops->invite(p->transport[0], &info, &id, &p->err);
+	info.id = &id;
+	return rc ? rc : open_both(p, info, end);
 }
 
 int pair_open(struct pair *p, const char *option, uint32_t memory,

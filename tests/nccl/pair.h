@@ -20,9 +20,12 @@ struct pair {
 
 /** Transports with @p option, or NULL. */
 int pair_open_transports(struct pair *p, const char *option);
-/** A channel of 3 slots more. */
+/** A channel of 3 slots more; the two ends agree by themselves. */
 int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
 		   uint64_t slot_bytes, void *end[2]);
+/** The same, invited by the sender as by a launcher. */
+int pair_open_invited(struct pair *p, uint32_t kind, uint32_t memory,
+		      uint64_t slot_bytes, void *end[2]);
 /** Transports, and the ends of a first channel, of kind 0. */
 int pair_open(struct pair *p, const char *option, uint32_t memory,
 	      uint64_t slot_bytes);

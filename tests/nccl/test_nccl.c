@@ -146,11 +146,67 @@ static void one_for_an_edge(void)
 	}
 }
 
+/* As by a launcher; one id for all kinds of an edge, and one for a channel that is
+ * never opened. */
+static void invited(void)
+{
+	struct pfw_channel_info info = { .size = sizeof(info), .to = 1, .kind = 4,
+					 .sending = 1 };
+	struct pfw_group_id unused;
+	struct pair p;
+
+	for (int edge = 0; edge < 2; edge++) {
+		void *other[2] = { NULL, NULL };
+
+		CU_ASSERT_EQUAL_FATAL(pair_open_transports(
+			&p, edge ? "communicators=edge" : NULL), 0);
+		CU_ASSERT_EQUAL(pair_open_invited(&p, 0, PFW_MEM_CUDA, 64, p.end),
+				0);
+		CU_ASSERT_EQUAL(pair_open_invited(&p, 1, PFW_MEM_CUDA, 64, other),
+				0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
+		CU_ASSERT_EQUAL(p.ops->invite(p.transport[0], &info, &unused,
+					      &p.err), 0);
+		p.ops->close_channel(other[0]);
+		p.ops->close_channel(other[1]);
+		pair_close(&p);
+	}
+}
+
+/* Nothing goes beside the rendezvous: an id that it has brought is taken as it is,
+ * at each end, and two others than each other's never meet. */
+static void invited_otherwise(void)
+{
+	struct pfw_channel_info info = { .size = sizeof(info), .to = 1,
+					 .n_slots = 1, .slot_bytes = 64,
+					 .memory = PFW_MEM_HOST };
+	struct pfw_group_id id[2];
+	int rc[2] = { -EAGAIN, -EAGAIN };
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open_transports(&p, NULL), 0);
+	info.sending = 1;
+	CU_ASSERT_EQUAL(p.ops->invite(p.transport[0], &info, &id[0], &p.err), 0);
+	id[1] = id[0];
+	id[1].bytes[0] = 'F';
+	for (uint32_t i = 0; i < 2000; i++) {
+		info.sending = !(i % 2);
+		info.id = &id[i % 2];
+		rc[i % 2] = p.ops->open_channel(p.transport[i % 2], &info,
+						&p.address[!(i % 2)],
+						&p.end[i % 2], &p.err);
+	}
+	CU_ASSERT(rc[0] == -EAGAIN && rc[1] == -EAGAIN);
+	pair_close(&p);
+}
+
 static const struct unit_test tests[] = {
 	{ "memory of host and device", both_memories },
 	{ "issued in order", in_order },
 	{ "ordered by queues alone", by_queues },
 	{ "one communicator for an edge", one_for_an_edge },
+	{ "an id that a launcher has brought", invited },
+	{ "an id that is another at the other end", invited_otherwise },
 };
 
 UNIT_MAIN("nccl", tests)

@@ -37,6 +37,13 @@ void nccl_comm_close(struct nccl_comm *c)
 	c->stream = NULL;
 }
 
+void nccl_comm_remove(struct nccl_comm **list, const struct nccl_comm *c)
+{
+	while (*list != c)
+		list = &(*list)->next;
+	*list = c->next;
+}
+
 void nccl_comm_fail(struct nccl_comm *c, int code, const char *what)
 {
 	if (c->failed.code)

@@ -60,6 +60,9 @@ int nccl_comm_open(struct nccl_comm *c, const struct nccl_library *lib,
  *  has, or is to be forgotten. */
 void nccl_comm_close(struct nccl_comm *c);
 
+/** Takes it out of its list. */
+void nccl_comm_remove(struct nccl_comm **list, const struct nccl_comm *c);
+
 /** With `id` set: 0 when all of @p n are there, of which this is @p index;
  *  -EAGAIN. */
 int nccl_comm_make(struct nccl_comm *c, uint32_t n, uint32_t index, uint32_t ctas,

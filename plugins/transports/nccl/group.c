@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(sizeof(ncclUniqueId) == sizeof(struct pfw_group_id),
-	       "an id is NCCL's own");
-
 struct group {
 	struct nccl_transport *t;
 	struct nccl_comm comm; /* from and to: its index, as of no channel */
@@ -19,15 +16,13 @@ struct group {
 static int make_id(void *transport, struct pfw_group_id *out,
 		   struct pfw_error *err)
 {
-	struct nccl_transport *t = transport;
+	const struct nccl_transport *t = transport;
 	ncclUniqueId id;
-	ncclResult_t rc = t->lib.get_unique_id(&id);
+	int rc = nccl_library_id(&t->lib, &id, err);
 
-	if (rc)
-		return pfw_error_set(err, EIO, "ncclGetUniqueId: %s",
-				     t->lib.error_string(rc));
-	memcpy(out->bytes, &id, sizeof(id));
-	return 0;
+	if (!rc)
+		memcpy(out->bytes, &id, sizeof(id));
+	return rc;
 }
 
 static int new_group(struct nccl_transport *t, const struct pfw_group_info *info,
@@ -78,14 +73,11 @@ static int open_group(void *transport, const struct pfw_group_info *info,
 static void close_group(void *group)
 {
 	struct group *g = group;
-	struct nccl_comm **at;
 
 	if (!g)
 		return;
 	pthread_mutex_lock(&g->t->lock);
-	for (at = &g->t->comms; *at != &g->comm;)
-		at = &(*at)->next;
-	*at = g->comm.next;
+	nccl_comm_remove(&g->t->comms, &g->comm);
 	nccl_comm_close(&g->comm);
 	pthread_mutex_unlock(&g->t->lock);
 	free(g);

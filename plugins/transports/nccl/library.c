@@ -75,3 +75,14 @@ int nccl_library_open(struct nccl_library *lib, const char *name,
 			     missing ? ", without " : "",
 			     missing ? missing : "");
 }
+
+int nccl_library_id(const struct nccl_library *lib, ncclUniqueId *out,
+		    struct pfw_error *err)
+{
+	ncclResult_t rc = lib->get_unique_id(out);
+
+	if (!rc)
+		return 0;
+	return pfw_error_set(err, EIO, "ncclGetUniqueId: %s",
+			     lib->error_string(rc));
+}

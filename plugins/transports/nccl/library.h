@@ -8,7 +8,7 @@
 #ifndef PFW_NCCL_LIBRARY_H
 #define PFW_NCCL_LIBRARY_H
 
-#include <pipefw/base.h>
+#include <pipefw/transport.h>
 
 #include <nccl.h>
 
@@ -18,6 +18,9 @@
 
 #define NCCL_OLDEST NCCL_VERSION(2, 18, 0)
 #define NCCL_LIBRARY "libnccl.so.2"
+
+_Static_assert(sizeof(ncclUniqueId) == sizeof(struct pfw_group_id),
+	       "an id is NCCL's own");
 
 struct nccl_library {
 	void *handle;
@@ -56,6 +59,10 @@ struct nccl_library {
 /** @p name: as dlopen() takes it.  -ENODEV: what is missing, and what helps. */
 int nccl_library_open(struct nccl_library *lib, const char *name,
 		      struct pfw_error *err);
+
+/** A new id, for one communicator. */
+int nccl_library_id(const struct nccl_library *lib, ncclUniqueId *out,
+		    struct pfw_error *err);
 
 /** "2.28.9". */
 void nccl_version_text(int version, char *buf, size_t len);

@@ -174,6 +174,7 @@ err_free:
 static void nccl_close(void *transport)
 {
 	struct nccl_transport *t = transport;
+	struct nccl_comm *m;
 	struct nccl_end *c;
 
 	if (!t)
@@ -183,6 +184,12 @@ static void nccl_close(void *transport)
 	pthread_mutex_unlock(&t->lock);
 	eventfd_write(t->wake, 1);
 	pthread_join(t->thread, NULL);
+	while (t->comms) { /* for a channel that was never opened */
+		m = t->comms;
+		t->comms = m->next;
+		nccl_comm_close(m);
+		free(m);
+	}
 	while (t->closed) {
 		c = t->closed;
 		t->closed = c->next;
@@ -400,6 +407,7 @@ static const struct pfw_transport_ops ops = {
 	.post = nccl_post,
 	.bind_queue = nccl_bind_queue,
 	.collectives = &nccl_collectives,
+	.invite = nccl_invite,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .thread_model = PFW_THREAD_PARALLEL,

@@ -34,11 +34,14 @@ struct nccl_end {
 };
 
 #define NCCL_CONNECTING 0u /**< the two ends look for each other */
-#define NCCL_AGREEING 1u   /**< the communicator's id is on its way */
+#define NCCL_AGREEING 1u   /**< without a launcher: the communicator's id is on
+				its way */
 #define NCCL_MAKING 2u     /**< NCCL brings the two together */
 #define NCCL_OPEN 3u
 
-/* As in struct pfw_transport_ops: open_channel and close_channel. */
+/* As in struct pfw_transport_ops: invite, open_channel and close_channel. */
+int nccl_invite(void *transport, const struct pfw_channel_info *info,
+		struct pfw_group_id *out, struct pfw_error *err);
 int nccl_end_open(void *transport, const struct pfw_channel_info *info,
 		  const struct pfw_address *peer, void **channel,
 		  struct pfw_error *err);

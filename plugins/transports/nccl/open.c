@@ -1,14 +1,19 @@
-/* How the two ends of a channel find each other, and their communicator. */
+/*
+ * How the two ends of a channel find each other, and their communicator, whose id
+ * the launcher's rendezvous has brought to both.  The connection is made all the
+ * same, for heads: where there is no launcher it brings the id too.
+ */
 #include "nccl.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* One more user of the communicator for this channel, which may be new. */
-static int join(struct nccl_transport *t, const struct pfw_channel_info *info,
-		struct nccl_comm **out, struct pfw_error *err)
+/* The communicator for this channel, which may be new. */
+static int comm_for(struct nccl_transport *t, const struct pfw_channel_info *info,
+		    struct nccl_comm **out, struct pfw_error *err)
 {
 	uint32_t kind = t->by_edge ? PFW_NONE : info->kind;
 	struct nccl_comm *c = t->comms;
@@ -32,21 +37,58 @@ static int join(struct nccl_transport *t, const struct pfw_channel_info *info,
 		c->next = t->comms;
 		t->comms = c;
 	}
-	c->users++;
 	*out = c;
+	return 0;
+}
+
+static int make_id(struct nccl_comm *c, struct pfw_error *err)
+{
+	int rc = c->has_id ? 0 : nccl_library_id(c->lib, &c->id, err);
+
+	c->has_id = !rc;
+	return rc;
+}
+
+int nccl_invite(void *transport, const struct pfw_channel_info *info,
+		struct pfw_group_id *out, struct pfw_error *err)
+{
+	struct nccl_transport *t = transport;
+	struct nccl_comm *c;
+	int rc;
+
+	pthread_mutex_lock(&t->lock);
+	rc = comm_for(t, info, &c, err);
+	if (!rc)
+		rc = make_id(c, err);
+	if (!rc)
+		memcpy(out->bytes, &c->id, sizeof(c->id));
+	pthread_mutex_unlock(&t->lock);
+	return rc;
+}
+
+static int join(struct nccl_end *c, const struct pfw_channel_info *info,
+		struct pfw_error *err)
+{
+	struct nccl_comm *comm;
+	int rc = comm_for(c->t, info, &comm, err);
+
+	if (rc)
+		return rc;
+	comm->users++;
+	c->c.comm = comm;
+	if (info->id && !comm->has_id) {
+		memcpy(&comm->id, info->id->bytes, sizeof(comm->id));
+		comm->has_id = true;
+	}
 	return 0;
 }
 
 /* The last one out takes it with him. */
 static void leave(struct nccl_transport *t, struct nccl_comm *c)
 {
-	struct nccl_comm **at = &t->comms;
-
 	if (--c->users)
 		return;
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
+	nccl_comm_remove(&t->comms, c);
 	free(c);
 }
 
@@ -104,7 +146,7 @@ static int connect_ends(struct nccl_end *c, const struct pfw_channel_info *info,
 	if (rc)
 		close(fd);
 	else
-		c->stage = NCCL_AGREEING;
+		c->stage = info->id ? NCCL_MAKING : NCCL_AGREEING;
 	return rc;
 }
 
@@ -116,19 +158,16 @@ static int lost(const struct nccl_end *c, struct pfw_error *err)
 			     (unsigned long long)c->c.stream.peer_pid);
 }
 
-/* The sender makes the id of a communicator, and tells it with each channel. */
+/* Without a launcher: the sender tells the id with each channel. */
 static int agree(struct nccl_end *c, struct pfw_error *err)
 {
 	struct nccl_comm *comm = c->c.comm;
-	ncclResult_t e = ncclSuccess;
 	int rc;
 
 	if (c->c.stream.info.sending) {
-		if (!comm->has_id)
-			e = c->t->lib.get_unique_id(&comm->id);
-		if (e)
-			return pfw_error_set(err, EIO, "ncclGetUniqueId: %s",
-					     c->t->lib.error_string(e));
+		rc = make_id(comm, err);
+		if (rc)
+			return rc;
 		rc = tcp_say(c->c.stream.socket, &comm->id, sizeof(comm->id));
 	} else {
 		rc = tcp_take(c->c.stream.socket, &c->id, sizeof(c->id),
@@ -177,7 +216,7 @@ int nccl_end_open(void *transport, const struct pfw_channel_info *info,
 		rc = connect_ends(c, info, peer, err);
 	pthread_mutex_lock(&t->lock);
 	if (!rc && !c->c.comm)
-		rc = join(t, info, &c->c.comm, err);
+		rc = join(c, info, err);
 	if (!rc && c->stage == NCCL_AGREEING)
 		rc = agree(c, err);
 	if (!rc && c->stage == NCCL_MAKING)
