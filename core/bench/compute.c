@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/philox.h"
-#include "bench/bench.h"
+#include "bench/apart.h"
 
 #define ROWS 1024u      /* tokens of a micro-batch */
 #define WIDTH_MAX 768u
@@ -424,28 +424,47 @@ static int one_dtype(struct pfw_bench *bench, const struct pfw_loaded *plugin,
 	return rc;
 }
 
+/* The rows of @p plugin beside those of @p cpu's OpenBLAS; NULL: nobody's. */
+static int measure(struct pfw_bench *bench, const struct pfw_loaded *plugin,
+		   const struct pfw_loaded *cpu, struct pfw_error *err)
+{
+	struct pfw_error none = { 0 };
+	struct bed blas = { 0 };
+	int has_blas = cpu && !open_openblas(&blas, cpu, &none), rc = 0;
+
+	for (uint32_t dtype = PFW_F32; !rc && dtype <= PFW_BF16; dtype++)
+		rc = one_dtype(bench, plugin, dtype, has_blas ? &blas : NULL,
+			       cpu && !has_blas ? none.text : NULL, err);
+	bed_close(&blas);
+	return rc;
+}
+
+static int get(const struct pfw_bench *bench, const char *name,
+	       const struct pfw_loaded **out, struct pfw_error *err)
+{
+	return pfw_registry_get(bench->registry, PFW_KIND_DEVICE, name, out,
+				err);
+}
+
+/* A card is not for comparison with a core. */
+static int measure_card(struct pfw_bench *bench, struct pfw_error *err)
+{
+	const struct pfw_loaded *plugin;
+	int rc = get(bench, bench->device, &plugin, err);
+
+	return rc ? rc : measure(bench, plugin, NULL, err);
+}
+
+/* Other parts start processes, which those who have opened a card must not. */
 int pfw_bench_compute(struct pfw_bench *bench, struct pfw_error *err)
 {
 	const struct pfw_loaded *plugin, *cpu;
-	struct pfw_error none = { 0 };
-	struct bed blas = { 0 };
-	int beside, has_blas = 0, rc;
+	int rc = get(bench, bench->device, &plugin, err);
 
 	bench->part = "compute";
-	rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, bench->device,
-			      &plugin, err);
+	if (!rc && plugin->ops.device.memory & ~PFW_MEM_HOST)
+		return pfw_bench_apart(bench, measure_card, err);
 	if (!rc)
-		rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, "cpu",
-				      &cpu, err);
-	if (rc)
-		return rc;
-	/* A card is not for comparison with a core. */
-	beside = !(plugin->ops.device.memory & ~PFW_MEM_HOST);
-	if (beside)
-		has_blas = !open_openblas(&blas, cpu, &none);
-	for (uint32_t dtype = PFW_F32; !rc && dtype <= PFW_BF16; dtype++)
-		rc = one_dtype(bench, plugin, dtype, has_blas ? &blas : NULL,
-			       beside && !has_blas ? none.text : NULL, err);
-	bed_close(&blas);
-	return rc;
+		rc = get(bench, "cpu", &cpu, err);
+	return rc ? rc : measure(bench, plugin, cpu, err);
 }

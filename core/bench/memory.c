@@ -210,11 +210,20 @@ int pfw_bench_memory(struct pfw_bench *bench, struct pfw_error *err)
 	struct pfw_bench once = *bench; /* bytes do not waver */
 	const struct pfw_bench_model *m = &small;
 	struct pfw_bench_steps s = { 0 };
+	const struct pfw_loaded *device;
 	int rc;
 
 	once.rounds = 1;
 	once.part = "memory";
-	rc = pfw_bench_steps_open(&s, &once, err);
+	rc = pfw_registry_get(bench->registry, PFW_KIND_DEVICE, bench->device,
+			      &device, err);
+	if (!rc && device->ops.device.memory & ~PFW_MEM_HOST) {
+		pfw_bench_skip(&once, "memory", "--dry-run", "the device's is "
+			       "not this host's, which is all that is weighed");
+		return 0;
+	}
+	if (!rc)
+		rc = pfw_bench_steps_open(&s, &once, err);
 	if (rc)
 		return rc;
 	pfw_bench_heading(&once, "memory of a run, all its processes");

@@ -23,18 +23,23 @@ else
 	grep -q '"event":"skip".*"peer":"OpenBLAS"' "$tmp/rows" ||
 		fail 'OpenBLAS is missing, and nobody says so'
 fi
-# On a card, by its clock.
+# On a card, by its clock; all parts in one call, of which some fork, and a process
+# that was forked from one with a card has none.
 fake=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
 if [ -e "$fake" ]; then
 	mkdir "$tmp/plugins"
 	ln -s "$fake" "$tmp/plugins"
-	for part in compute train; do
-		says 0 '' env FAKE_CUDA_IDLE=1 PIPEFW_PYTHON="$(command -v false)" \
-			PIPEFW_PLUGIN_DIR="$tmp/plugins:${PIPEFW_PLUGIN_DIR-}" \
-			pipefw bench $part --quick --rounds 1 --json --device cuda
-		grep -q '"unit":"\(ms\|GFLOP/s\)".*"ours":[0-9]' "$tmp/out" ||
-			fail "bench $part: no figures of the card"
+	says 0 '' env FAKE_CUDA_IDLE=1 PIPEFW_PYTHON="$(command -v false)" \
+		PIPEFW_PLUGIN_DIR="$tmp/plugins:${PIPEFW_PLUGIN_DIR-}" \
+		pipefw bench --quick --rounds 1 --json --device cuda
+	for row in 'compute","work":"NN together","unit":"GFLOP/s"' \
+		'transport","work":"half round trip 8 B","unit":"us"' \
+		'train","work":"d256 L4, bf16","unit":"ms"'; do
+		grep -q "\"part\":\"$row.*\"ours\":[0-9]" "$tmp/out" ||
+			fail "bench on a card: no row of $row"
 	done
+	grep -q '"skip","part":"memory".*not this host' "$tmp/out" ||
+		fail "a card's memory is weighed on the host"
 fi
 says 2 'from 1 to 99' pipefw bench --rounds 0
 says 2 'did you mean "compute"' pipefw bench comptue

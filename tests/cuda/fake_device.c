@@ -1,5 +1,6 @@
 /* The stand-in's devices and errors. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,27 @@ static void tally(const char *call)
 		abort();
 }
 
+/* A driver that was started does not survive fork(): nothing of CUDA works in a
+ * child of who has used it. */
+static int is_forked(const char *call)
+{
+	static _Atomic pid_t owner;
+	pid_t nobody = 0;
+
+	if (!strcmp(call, "cudaDriverGetVersion") ||
+	    !strcmp(call, "cudaRuntimeGetVersion"))
+		return 0;
+	return !atomic_compare_exchange_strong(&owner, &nobody, getpid()) &&
+	       nobody != getpid();
+}
+
 cudaError_t fake_enter(const char *call)
 {
 	cudaError_t e = cudaSuccess;
 
 	pthread_once(&once, read_environment);
+	if (is_forked(call))
+		return fake_leave(cudaErrorInitializationError);
 	tally(call);
 	pthread_mutex_lock(&failing);
 	if (fail_in && !strcmp(call, fail_call) && !--fail_in)
@@ -121,6 +138,8 @@ const char *cudaGetErrorString(cudaError_t error)
 		return "invalid argument";
 	case cudaErrorMemoryAllocation:
 		return "out of memory";
+	case cudaErrorInitializationError:
+		return "initialization error";
 	case cudaErrorIllegalAddress:
 		return "an illegal memory access was encountered";
 	default:
