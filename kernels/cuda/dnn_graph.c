@@ -116,20 +116,47 @@ static descriptor inner(struct build *b, const struct layout *l,
 	return tensor(b, b->next_uid++, l, type);
 }
 
+/* How an operation computes: in numbers of this type. */
+static descriptor way(struct build *b, cudnnBackendDescriptorType_t type,
+		      cudnnBackendAttributeName_t name, cudnnDataType_t in)
+{
+	descriptor how = make(b, type);
+
+	set(b, how, name, CUDNN_TYPE_DATA_TYPE, 1, &in);
+	return how;
+}
+
+struct operand {
+	cudnnBackendAttributeName_t name;
+	descriptor value; /* NULL: it has none */
+};
+
+static void operate(struct build *b, cudnnBackendDescriptorType_t type,
+		    const struct operand *with, size_t n)
+{
+	descriptor op = make(b, type);
+
+	for (size_t i = 0; i < n; i++)
+		set_descriptor(b, op, with[i].name, with[i].value);
+	finish_op(b, op);
+}
+#define OPERATE(b, type, with)                                                 \
+	operate(b, type, with, sizeof(with) / sizeof((with)[0]))
+
 static descriptor multiply(struct build *b, descriptor x, descriptor y,
 			   descriptor out)
 {
-	const cudnnDataType_t type = F32;
-	descriptor how = make(b, CUDNN_BACKEND_MATMUL_DESCRIPTOR);
-	descriptor op = make(b, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+	descriptor how = way(b, CUDNN_BACKEND_MATMUL_DESCRIPTOR,
+			     CUDNN_ATTR_MATMUL_COMP_TYPE, F32);
+	const struct operand with[] = {
+		{ CUDNN_ATTR_OPERATION_MATMUL_ADESC, x },
+		{ CUDNN_ATTR_OPERATION_MATMUL_BDESC, y },
+		{ CUDNN_ATTR_OPERATION_MATMUL_CDESC, out },
+		{ CUDNN_ATTR_OPERATION_MATMUL_DESC, how },
+	};
 
-	set(b, how, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
 	finish(b, how);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_MATMUL_ADESC, x);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_MATMUL_BDESC, y);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_MATMUL_CDESC, out);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_MATMUL_DESC, how);
-	finish_op(b, op);
+	OPERATE(b, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, with);
 	return out;
 }
 
@@ -138,25 +165,25 @@ static descriptor select_each(struct build *b, cudnnPointwiseMode_t mode,
 			      descriptor x, descriptor y, descriptor mask,
 			      int64_t axis, descriptor out)
 {
-	const cudnnDataType_t type =
-		mode == CUDNN_POINTWISE_CMP_GE ? CUDNN_DATA_BOOLEAN : F32;
-	descriptor how = make(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-	descriptor op = make(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+	descriptor how = way(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR,
+			     CUDNN_ATTR_POINTWISE_MATH_PREC,
+			     mode == CUDNN_POINTWISE_CMP_GE ?
+				     CUDNN_DATA_BOOLEAN : F32);
+	const struct operand with[] = {
+		{ CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how },
+		{ CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x },
+		{ CUDNN_ATTR_OPERATION_POINTWISE_BDESC, y },
+		{ CUDNN_ATTR_OPERATION_POINTWISE_TDESC, mask },
+		{ CUDNN_ATTR_OPERATION_POINTWISE_YDESC, out },
+	};
 
 	set(b, how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1,
 	    &mode);
-	set(b, how, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1,
-	    &type);
 	if (axis != NO_AXIS)
 		set(b, how, CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, 1,
 		    &axis);
 	finish(b, how);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, y);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, mask);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, out);
-	finish_op(b, op);
+	OPERATE(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, with);
 	return out;
 }
 
@@ -170,29 +197,29 @@ static descriptor each(struct build *b, cudnnPointwiseMode_t mode, descriptor x,
 static descriptor reduce(struct build *b, cudnnReduceTensorOp_t what,
 			 descriptor x, descriptor out)
 {
-	const cudnnDataType_t type = F32;
-	descriptor how = make(b, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
-	descriptor op = make(b, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+	descriptor how = way(b, CUDNN_BACKEND_REDUCTION_DESCRIPTOR,
+			     CUDNN_ATTR_REDUCTION_COMP_TYPE, F32);
+	const struct operand with[] = {
+		{ CUDNN_ATTR_OPERATION_REDUCTION_DESC, how },
+		{ CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x },
+		{ CUDNN_ATTR_OPERATION_REDUCTION_YDESC, out },
+	};
 
 	set(b, how, CUDNN_ATTR_REDUCTION_OPERATOR,
 	    CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &what);
-	set(b, how, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1,
-	    &type);
 	finish(b, how);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_REDUCTION_DESC, how);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, out);
-	finish_op(b, op);
+	OPERATE(b, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, with);
 	return out;
 }
 
 static descriptor transpose(struct build *b, descriptor x, descriptor out)
 {
-	descriptor op = make(b, CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
+	const struct operand with[] = {
+		{ CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x },
+		{ CUDNN_ATTR_OPERATION_RESHAPE_YDESC, out },
+	};
 
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x);
-	set_descriptor(b, op, CUDNN_ATTR_OPERATION_RESHAPE_YDESC, out);
-	finish_op(b, op);
+	OPERATE(b, CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR, with);
 	return out;
 }
 
