@@ -28,9 +28,9 @@
 #else
 #include "cuda/simt.h"
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                     \
-	simt_launch(stream, grid, block, shared,                             \
+	simt_launch((const void *)(kernel), stream, grid, block, shared,     \
 		    [=] { (kernel)(__VA_ARGS__); })
-#define ALLOW_SHARED(kernel, bytes) ((void)(kernel), (void)(bytes), 0)
+#define ALLOW_SHARED(kernel, bytes) simt_allow((const void *)(kernel), bytes)
 #define SHARED(type, name)                                                   \
 	static const char name##_key = 0;                                    \
 	type &name = *(type *)simt_static_shared(&name##_key, sizeof(type))
@@ -105,9 +105,19 @@ struct group {
 	float v[GROUP];
 };
 
+/** Vectors at @p p: a card ends the program where these are not aligned, hosts do
+ *  not mind, so simt.h looks. */
+template <class V, class T> DEVICE V *vectors_at(T *p)
+{
+#ifndef __CUDACC__
+	simt_check_vector(p);
+#endif
+	return (V *)p;
+}
+
 DEVICE struct group load_vector(const float *p)
 {
-	const float4 a = ((const float4 *)p)[0], b = ((const float4 *)p)[1];
+	const float4 *v = vectors_at<const float4>(p), a = v[0], b = v[1];
 	struct group g = { { a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w } };
 
 	return g;
@@ -115,7 +125,7 @@ DEVICE struct group load_vector(const float *p)
 
 DEVICE struct group load_vector(const bf16 *p)
 {
-	const uint4 a = *(const uint4 *)p;
+	const uint4 a = *vectors_at<const uint4>(p);
 	const uint32_t u[4] = { a.x, a.y, a.z, a.w };
 	struct group g;
 
@@ -132,8 +142,8 @@ DEVICE void store_vector(float *p, struct group g)
 	const float4 a = { g.v[0], g.v[1], g.v[2], g.v[3] };
 	const float4 b = { g.v[4], g.v[5], g.v[6], g.v[7] };
 
-	((float4 *)p)[0] = a;
-	((float4 *)p)[1] = b;
+	vectors_at<float4>(p)[0] = a;
+	vectors_at<float4>(p)[1] = b;
 }
 
 DEVICE void store_vector(bf16 *p, struct group g)
@@ -143,7 +153,7 @@ DEVICE void store_vector(bf16 *p, struct group g)
 		bf16_pair(g.v[4], g.v[5]), bf16_pair(g.v[6], g.v[7]),
 	};
 
-	*(uint4 *)p = a;
+	*vectors_at<uint4>(p) = a;
 }
 
 /** Elements [0, left) of a group at @p p, @p other beyond; @p aligned (the same

@@ -237,7 +237,7 @@ DEVICE void store_rows(bf16 *dst, size_t stride, uint32_t valid, bf16 *tile,
 		const uint32_t r = row + i / chunks;
 
 		if (r < valid)
-			*(uint4 *)(dst + r * stride + i % chunks * 8) =
+			*vectors_at<uint4>(dst + r * stride + i % chunks * 8) =
 				*(uint4 *)chunk_of<COLS>(tile, r, i % chunks);
 	}
 }

@@ -33,13 +33,19 @@ void fake_record_or_wait(struct work *w)
 	pthread_mutex_unlock(&fake_lock);
 }
 
-static cudaError_t open_event(cudaEvent_t *out)
+static cudaError_t open_event(const char *call, cudaEvent_t *out,
+			      unsigned flags)
 {
-	struct CUevent_st *event = calloc(1, sizeof(*event));
+	cudaError_t e = fake_enter(call);
+	struct CUevent_st *event;
 
+	if (e)
+		return e;
+	event = calloc(1, sizeof(*event));
 	if (!event)
-		return cudaErrorMemoryAllocation;
+		return fake_leave(cudaErrorMemoryAllocation);
 	event->users = 1;
+	event->timed = !(flags & cudaEventDisableTiming);
 	fake_count(1);
 	*out = event;
 	return cudaSuccess;
@@ -47,17 +53,12 @@ static cudaError_t open_event(cudaEvent_t *out)
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 {
-	cudaError_t e = fake_enter("cudaEventCreateWithFlags");
-
-	(void)flags;
-	return e ? e : fake_leave(open_event(out));
+	return open_event("cudaEventCreateWithFlags", out, flags);
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t *out)
 {
-	cudaError_t e = fake_enter("cudaEventCreate");
-
-	return e ? e : fake_leave(open_event(out));
+	return open_event("cudaEventCreate", out, cudaEventDefault);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
@@ -110,7 +111,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event,
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-	cudaError_t e = fake_enter("cudaEventQuery");
+	cudaError_t e = fake_enter_safe("cudaEventQuery");
 	int done;
 
 	if (e)
@@ -123,7 +124,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-	cudaError_t e = fake_enter("cudaEventSynchronize");
+	cudaError_t e = fake_enter_safe("cudaEventSynchronize");
 
 	if (e)
 		return e;
@@ -141,7 +142,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 	if (e)
 		return e;
 	pthread_mutex_lock(&fake_lock);
-	if (!from->asked || !to->asked)
+	if (!from->asked || !to->asked || !from->timed || !to->timed)
 		e = cudaErrorInvalidResourceHandle;
 	else if (from->done < from->asked || to->done < to->asked)
 		e = cudaErrorNotReady;

@@ -45,6 +45,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s,
 		return e;
 	if (!s || mode != cudaStreamCaptureModeThreadLocal || fake_not_captured(s))
 		return fake_leave(cudaErrorStreamCaptureUnsupported);
+	/* Whatever anybody asks of the stream of number 0 would spoil it. */
+	if (s->blocking)
+		return fake_leave(cudaErrorStreamCaptureImplicit);
 	graph = calloc(1, sizeof(*graph));
 	if (!graph)
 		return fake_leave(cudaErrorMemoryAllocation);

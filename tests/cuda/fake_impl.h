@@ -21,8 +21,9 @@ cudaError_t fake_leave(cudaError_t error);
 /** +1 for each object made, -1 for each freed. */
 void fake_count(int by);
 
-/** An error where this thread captures a stream, whose capture it spoils. */
-cudaError_t fake_unsafe(void);
+/** fake_enter() of what a thread may not do while it captures a stream, whose
+ *  capture that spoils (cudaStreamCaptureModeThreadLocal). */
+cudaError_t fake_enter_safe(const char *call);
 /** All streams have done what they were given. */
 void fake_sync_all(void);
 /** What @p ptr .. + bytes is: cudaMemoryTypeUnregistered if not of one kind. */

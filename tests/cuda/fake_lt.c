@@ -138,13 +138,18 @@ heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
 	  cublasLtMatmulPreference_t preference, int most,
 	  cublasLtMatmulHeuristicResult_t *results, int *found)
 {
+	const struct desc *what = (const struct desc *)desc;
+	const int has_aux = what->epilogue != CUBLASLT_EPILOGUE_DEFAULT &&
+			    what->epilogue != CUBLASLT_EPILOGUE_BIAS;
+
 	(void)handle;
-	(void)desc;
 	(void)a;
 	(void)b;
 	(void)c;
-	(void)d;
 	(void)preference;
+	/* CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD is divisible by 8. */
+	if (has_aux && ((const struct layout *)d)->rows % 8)
+		return CUBLAS_STATUS_NOT_SUPPORTED;
 	memset(results, 0, (size_t)most * sizeof(*results));
 	*found = 1;
 	return CUBLAS_STATUS_SUCCESS;
@@ -237,6 +242,12 @@ static void run_product(void *arg)
 		}
 }
 
+/* Pieces of "device" memory, aligned as the choice was made for. */
+static int fits(const void *p, size_t align)
+{
+	return fake_cuda_is_device(p, 1) && (uintptr_t)p % align == 0;
+}
+
 static cublasStatus_t
 matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
        const void *a, cublasLtMatrixLayout_t la, const void *b,
@@ -255,10 +266,9 @@ matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
 	(void)alpha;
 	(void)lc;
 	(void)algo;
-	(void)workspace;
 	(void)bytes;
-	if (!fake_cuda_is_device(a, 1) || !fake_cuda_is_device(b, 1) ||
-	    !fake_cuda_is_device(d, 1) ||
+	if (!fits(a, 16) || !fits(b, 16) || !fits(c, 16) || !fits(d, 16) ||
+	    (p.desc.aux && !fits(p.desc.aux, 16)) || !fits(workspace, 256) ||
 	    fake_cuda_run(stream, run_product, &p, sizeof(p)))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	return CUBLAS_STATUS_SUCCESS;

@@ -118,32 +118,28 @@ static cudaError_t release(void *ptr, enum cudaMemoryType type, int registered)
 
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
-	cudaError_t e = fake_enter("cudaMalloc");
+	cudaError_t e = fake_enter_safe("cudaMalloc");
 
-	if (!e)
-		e = fake_leave(fake_unsafe());
 	return e ? e : fake_leave(allocate(out, bytes, cudaMemoryTypeDevice));
 }
 
 cudaError_t cudaFree(void *ptr)
 {
-	cudaError_t e = fake_enter("cudaFree");
+	cudaError_t e = fake_enter_safe("cudaFree");
 
-	if (!e)
-		e = fake_leave(fake_unsafe());
 	return e ? e : fake_leave(release(ptr, cudaMemoryTypeDevice, 0));
 }
 
 cudaError_t cudaMallocHost(void **out, size_t bytes)
 {
-	cudaError_t e = fake_enter("cudaMallocHost");
+	cudaError_t e = fake_enter_safe("cudaMallocHost");
 
 	return e ? e : fake_leave(allocate(out, bytes, cudaMemoryTypeHost));
 }
 
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags)
 {
-	cudaError_t e = fake_enter("cudaHostAlloc");
+	cudaError_t e = fake_enter_safe("cudaHostAlloc");
 
 	(void)flags;
 	return e ? e : fake_leave(allocate(out, bytes, cudaMemoryTypeHost));
@@ -151,7 +147,7 @@ cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags)
 
 cudaError_t cudaFreeHost(void *ptr)
 {
-	cudaError_t e = fake_enter("cudaFreeHost");
+	cudaError_t e = fake_enter_safe("cudaFreeHost");
 
 	return e ? e : fake_leave(release(ptr, cudaMemoryTypeHost, 0));
 }
@@ -175,7 +171,7 @@ static int is_writable(const void *ptr)
 /* CUDA wants to know of what the process may not write. */
 cudaError_t cudaHostRegister(void *ptr, size_t bytes, unsigned flags)
 {
-	cudaError_t e = fake_enter("cudaHostRegister");
+	cudaError_t e = fake_enter_safe("cudaHostRegister");
 
 	if (e)
 		return e;
@@ -188,7 +184,7 @@ cudaError_t cudaHostRegister(void *ptr, size_t bytes, unsigned flags)
 
 cudaError_t cudaHostUnregister(void *ptr)
 {
-	cudaError_t e = fake_enter("cudaHostUnregister");
+	cudaError_t e = fake_enter_safe("cudaHostUnregister");
 
 	return e ? e : fake_leave(release(ptr, cudaMemoryTypeHost, 1));
 }

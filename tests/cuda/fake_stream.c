@@ -148,10 +148,9 @@ cudaError_t fake_enqueue(struct CUstream_st *s, const struct work *what)
 	return cudaSuccess;
 }
 
-/* What the thread may not do meanwhile (cudaStreamCaptureModeThreadLocal). */
-cudaError_t fake_unsafe(void)
+cudaError_t fake_enter_safe(const char *call)
 {
-	cudaError_t e = cudaSuccess;
+	cudaError_t e = fake_enter(call);
 
 	pthread_mutex_lock(&fake_lock);
 	for (struct CUstream_st *s = streams; s; s = s->next)
@@ -160,16 +159,17 @@ cudaError_t fake_unsafe(void)
 			e = cudaErrorStreamCaptureUnsupported;
 		}
 	pthread_mutex_unlock(&fake_lock);
-	return e;
+	return fake_leave(e);
 }
 
-static cudaError_t open_stream(cudaStream_t *out)
+static cudaError_t start_stream(cudaStream_t *out, unsigned flags)
 {
 	struct CUstream_st *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return cudaErrorMemoryAllocation;
 	s->last = &s->first;
+	s->blocking = !(flags & cudaStreamNonBlocking);
 	pthread_mutex_lock(&fake_lock);
 	s->random = number("FAKE_CUDA_SEED") * 2654435761u + 88172645463325252u;
 	for (struct CUstream_st *other = streams; other; other = other->next)
@@ -187,29 +187,29 @@ static cudaError_t open_stream(cudaStream_t *out)
 	return cudaSuccess;
 }
 
+static cudaError_t open_stream(const char *call, cudaStream_t *out,
+			       unsigned flags)
+{
+	cudaError_t e = fake_enter(call);
+
+	return e ? e : fake_leave(start_stream(out, flags));
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 {
-	cudaError_t e = fake_enter("cudaStreamCreateWithFlags");
-
-	(void)flags;
-	return e ? e : fake_leave(open_stream(out));
+	return open_stream("cudaStreamCreateWithFlags", out, flags);
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t *out, unsigned flags,
 					 int priority)
 {
-	cudaError_t e = fake_enter("cudaStreamCreateWithPriority");
-
-	(void)flags;
 	(void)priority;
-	return e ? e : fake_leave(open_stream(out));
+	return open_stream("cudaStreamCreateWithPriority", out, flags);
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t *out)
 {
-	cudaError_t e = fake_enter("cudaStreamCreate");
-
-	return e ? e : fake_leave(open_stream(out));
+	return open_stream("cudaStreamCreate", out, cudaStreamDefault);
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t s)
@@ -271,7 +271,7 @@ cudaError_t cudaStreamQuery(cudaStream_t s)
 
 cudaError_t cudaDeviceSynchronize(void)
 {
-	cudaError_t e = fake_enter("cudaDeviceSynchronize");
+	cudaError_t e = fake_enter_safe("cudaDeviceSynchronize");
 
 	if (!e)
 		fake_sync_all();
@@ -317,6 +317,12 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes,
 		return e;
 	if (!fits(dst, src, bytes, kind))
 		return fake_leave(cudaErrorInvalidValue);
+	/* What is pageable is not there any more when a graph runs. */
+	if (fake_type(src, bytes) == cudaMemoryTypeUnregistered ||
+	    fake_type(dst, bytes) == cudaMemoryTypeUnregistered)
+		e = fake_not_captured(s);
+	if (e)
+		return fake_leave(e);
 	/* Pageable memory: read before the call returns, written before it
 	 * does. */
 	if (fake_type(src, bytes) == cudaMemoryTypeUnregistered) {
@@ -335,7 +341,7 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes,
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes,
 		       enum cudaMemcpyKind kind)
 {
-	cudaError_t e = fake_enter("cudaMemcpy");
+	cudaError_t e = fake_enter_safe("cudaMemcpy");
 
 	return e ? e : cudaMemcpyAsync(dst, src, bytes, kind, NULL);
 }
@@ -355,7 +361,7 @@ cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t s)
 
 cudaError_t cudaMemset(void *dst, int value, size_t bytes)
 {
-	cudaError_t e = fake_enter("cudaMemset");
+	cudaError_t e = fake_enter_safe("cudaMemset");
 
 	return e ? e : cudaMemsetAsync(dst, value, bytes, NULL);
 }

@@ -11,6 +11,7 @@ enum { RUN, COPY, SET, RECORD, WAIT, WRITE_WORD, WAIT_WORD, REPLAY };
 struct CUevent_st {
 	uint64_t asked, done; /* records */
 	uint64_t time_ns;     /* of the last that is done */
+	int timed;            /* elapsed time may be asked */
 	unsigned users;       /* who holds it: the caller, and work in queues */
 };
 
@@ -43,6 +44,7 @@ struct CUstream_st {
 	pthread_t thread;
 	struct work *first, **last;
 	int busy, closing;
+	int blocking; /* the stream of number 0 waits for it, and it for that */
 	uint64_t random;
 	struct CUgraph_st *capture; /* NULL: work is done */
 	int invalid;                /* the capture */

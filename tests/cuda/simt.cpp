@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -24,8 +25,10 @@
 
 enum { MOST_THREADS = 1024 };
 static const size_t stack_bytes = (size_t)64 << 10;
-/* Of every card since sm_90; smaller ones are the device's to refuse. */
-static const size_t most_shared = (size_t)227 << 10;
+/* What every card since sm_80 has (CUDA C++ Programming Guide, "Compute
+ * Capabilities"): sm_86, sm_89 and sm_120 have the least. */
+static const size_t most_shared = (size_t)99 << 10;
+static const size_t all_may_have = (size_t)48 << 10;
 
 simt_order simt_order_now = SIMT_FORWARD;
 uint64_t simt_last_blocks;
@@ -304,7 +307,36 @@ static void *fresh_shared(size_t bytes)
 	return p;
 }
 
-static void check_launch(simt_dim grid, simt_dim block, size_t shared)
+/* Kernels that may have more shared memory than all may; under a lock. */
+static std::mutex allowing;
+static std::map<const void *, size_t> allowed;
+
+int simt_allow(const void *name, size_t bytes)
+{
+	std::lock_guard<std::mutex> held(allowing);
+
+	if (bytes > most_shared)
+		return 1; /* cudaErrorInvalidValue */
+	allowed[name] = bytes;
+	return 0;
+}
+
+static void check_shared(const void *name, size_t bytes)
+{
+	std::lock_guard<std::mutex> held(allowing);
+
+	if (bytes > all_may_have &&
+	    (!allowed.count(name) || bytes > allowed[name]))
+		refuse("more shared memory than the kernel is allowed");
+}
+
+void simt_check_vector(const void *p)
+{
+	if ((uintptr_t)p % 16)
+		refuse("a vector that is not aligned");
+}
+
+static void check_launch(simt_dim grid, simt_dim block)
 {
 	if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu ||
 	    grid.y > 65535 || grid.z > 65535)
@@ -312,8 +344,6 @@ static void check_launch(simt_dim grid, simt_dim block, size_t shared)
 	if (!block.x || block.x > MOST_THREADS || block.x % SIMT_LANES ||
 	    block.y != 1 || block.z != 1)
 		refuse("a block that is not of whole warps, or too large");
-	if (shared > most_shared)
-		refuse("more shared memory than there is");
 }
 
 /* A launch, kept until the program ends: a graph may run it again. */
@@ -357,14 +387,16 @@ static void run_grid(void *arg)
 	}
 }
 
-int simt_launch(struct CUstream_st *stream, simt_dim grid, simt_dim block,
-		size_t shared, const std::function<void()> &kernel)
+int simt_launch(const void *name, struct CUstream_st *stream, simt_dim grid,
+		simt_dim block, size_t shared,
+		const std::function<void()> &kernel)
 {
 	static std::mutex lock;
 	static std::list<launch> all;
 	launch l = { grid, block, shared, kernel };
 
-	check_launch(grid, block, shared);
+	check_launch(grid, block);
+	check_shared(name, shared);
 	if (!simt_submit) {
 		run_grid(&l);
 		return 0;

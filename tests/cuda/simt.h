@@ -9,7 +9,8 @@
  *    depend on it show a missing barrier or a dependence between blocks;
  *  - shared memory is filled with NaN before each block;
  *  - a cp.async is done when it is issued, or no sooner than it is waited for;
- *  - a barrier that some threads of a block never reach, a warp operation that
+ *  - a vector that is not aligned, more than 48 KiB of shared memory without
+ *    leave, a barrier that some threads of a block never reach, a warp operation that
  *    is not met by the whole warp, a launch no card takes: the program ends with
  *    a sentence.
  * Grids of several threads at once are fine.
@@ -47,9 +48,14 @@ struct alignas(8) float2 {
 	float x, y;
 };
 
-/** Gives what simt_submit gave, or 0. */
-int simt_launch(struct CUstream_st *stream, simt_dim grid, simt_dim block,
-		size_t shared, const std::function<void()> &kernel);
+/** Gives what simt_submit gave, or 0.  @p name is the kernel's address. */
+int simt_launch(const void *name, struct CUstream_st *stream, simt_dim grid,
+		simt_dim block, size_t shared,
+		const std::function<void()> &kernel);
+/** As cudaFuncSetAttribute() allows a kernel more than 48 KiB of shared memory. */
+int simt_allow(const void *name, size_t bytes);
+/** A vector is loaded and stored from where it is aligned: else the program ends. */
+void simt_check_vector(const void *p);
 
 /* What a running fiber may ask and do. */
 struct simt_index {

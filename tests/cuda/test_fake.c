@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "unit/unit.h"
 
@@ -89,9 +91,8 @@ static void test_capture(void)
 	cudaStream_t s;
 	cudaGraph_t graph;
 	cudaGraphExec_t exec;
-	void *device;
-
-	CU_ASSERT_EQUAL_FATAL(cudaStreamCreate(&s), 0);
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreateWithFlags(
+				      &s, cudaStreamNonBlocking), 0);
 	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
 	CU_ASSERT_EQUAL(fake_cuda_run(s, increment, &counter, sizeof(counter)),
 			0);
@@ -106,20 +107,85 @@ static void test_capture(void)
 	CU_ASSERT_EQUAL(count, 2);
 	CU_ASSERT_EQUAL(cudaGraphExecDestroy(exec), 0);
 
-	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
-	CU_ASSERT_EQUAL(cudaStreamSynchronize(s),
-			cudaErrorStreamCaptureUnsupported);
-	CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph),
-			cudaErrorStreamCaptureInvalidated);
-	CU_ASSERT_PTR_NULL(graph);
-	CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
-	CU_ASSERT_EQUAL(cudaMalloc(&device, 1),
-			cudaErrorStreamCaptureUnsupported);
-	CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph),
-			cudaErrorStreamCaptureInvalidated);
 	CU_ASSERT_EQUAL(cudaStreamSynchronize(s), 0);
 	CU_ASSERT_EQUAL(cudaStreamDestroy(s), 0);
 	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
+}
+
+static cudaError_t wait_for_stream(cudaStream_t s)
+{
+	return cudaStreamSynchronize(s);
+}
+
+static cudaError_t wait_for_all(cudaStream_t s)
+{
+	(void)s;
+	return cudaDeviceSynchronize();
+}
+
+static cudaError_t allocate(cudaStream_t s)
+{
+	void *device;
+	cudaError_t e = cudaMalloc(&device, 1);
+
+	(void)s;
+	if (!e)
+		CU_ASSERT_EQUAL(cudaFree(device), 0);
+	return e;
+}
+
+/* One that was never recorded is done. */
+static cudaError_t query(cudaStream_t s)
+{
+	cudaEvent_t event;
+	cudaError_t e;
+
+	(void)s;
+	CU_ASSERT_EQUAL(cudaEventCreate(&event), 0);
+	e = cudaEventQuery(event);
+	CU_ASSERT_EQUAL(cudaEventDestroy(event), 0);
+	return e;
+}
+
+/* What spoils a capture on a card does so here. */
+static void test_spoiled(void)
+{
+	static cudaError_t (*const calls[])(cudaStream_t s) = {
+		wait_for_stream, wait_for_all, allocate, query,
+	};
+	const enum cudaStreamCaptureMode mode = cudaStreamCaptureModeThreadLocal;
+	cudaStream_t s, blocking;
+	cudaGraph_t graph;
+
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreateWithFlags(
+				      &s, cudaStreamNonBlocking), 0);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		CU_ASSERT_EQUAL(calls[i](s), 0);
+		CU_ASSERT_EQUAL(cudaStreamBeginCapture(s, mode), 0);
+		CU_ASSERT_EQUAL(calls[i](s), cudaErrorStreamCaptureUnsupported);
+		CU_ASSERT_EQUAL(cudaStreamEndCapture(s, &graph),
+				cudaErrorStreamCaptureInvalidated);
+		CU_ASSERT_PTR_NULL(graph);
+	}
+	CU_ASSERT_EQUAL(cudaStreamDestroy(s), 0);
+	CU_ASSERT_EQUAL_FATAL(cudaStreamCreate(&blocking), 0);
+	CU_ASSERT_EQUAL(cudaStreamBeginCapture(blocking, mode),
+			cudaErrorStreamCaptureImplicit);
+	CU_ASSERT_EQUAL(cudaStreamDestroy(blocking), 0);
+}
+
+/* What CUDA has opened does not survive fork(). */
+static void test_fork(void)
+{
+	int n, status = -1;
+	pid_t pid;
+
+	CU_ASSERT_EQUAL(cudaGetDeviceCount(&n), 0);
+	pid = fork();
+	if (!pid)
+		_exit(cudaGetDeviceCount(&n) != cudaErrorInitializationError);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
 }
 
 static void test_failure(void)
@@ -138,6 +204,8 @@ static const struct unit_test tests[] = {
 	{ "streams and events keep their order", test_order },
 	{ "memory is of a kind", test_memory },
 	{ "what is captured is done when it is launched", test_capture },
+	{ "what spoils a capture", test_spoiled },
+	{ "CUDA does not survive fork()", test_fork },
 	{ "the nth call fails", test_failure },
 };
 

@@ -4,6 +4,7 @@
  * end of arrays of more than 2^32 elements.
  */
 #include "cuda/grids.h"
+#include "cuda/kernels.h"
 #include "unit/unit.h"
 
 #include <stdio.h>
@@ -69,6 +70,8 @@ int main(void)
 
 	test_seed = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
 	printf("PIPEFW_TEST_SEED=%llu\n", (unsigned long long)test_seed);
+	if (pfw_cuda_prepare())
+		return 1;
 	return unit_run("cuda kernels on the host", tests,
 			sizeof(tests) / sizeof(tests[0]));
 }
