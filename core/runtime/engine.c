@@ -384,6 +384,8 @@ int pfw_rank_run(struct pfw_rank *rank, uint32_t program,
 			rc = post(&w, list, i, &posted, err);
 		if (!rc)
 			rc = do_op(&w, traced, err);
+		if (!rc && !rank->timing.on)
+			rc = pfw_rank_mark(rank, err);
 	}
 	return rc ? rc : pfw_rank_drain(rank, err);
 }

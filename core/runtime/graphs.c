@@ -36,6 +36,28 @@ static int open_tokens(struct pfw_rank *rank, struct pfw_error *err)
 					(void **)&rank->graphs.targets, err);
 }
 
+static int can_have_graphs(const struct pfw_rank *rank)
+{
+	return rank->job->programs[PFW_PROGRAM_TRAIN].program &&
+	       rank->device_ops->begin_graph && rank->device_ops->elapsed &&
+	       !(rank->job->model->ops->flags & PFW_STAGE_SLEEPS);
+}
+
+const char *pfw_rank_graphs_text(const struct pfw_rank *rank)
+{
+	if (!can_have_graphs(rank))
+		return NULL;
+	switch (rank->device.props.graphs) {
+	case PFW_GRAPHS_ALWAYS:
+		return "on: each F, B, I and W, once it has been done";
+	case PFW_GRAPHS_AUTO:
+		return "auto: each F, B, I and W that the first steps find "
+		       "faster so";
+	default:
+		return "off";
+	}
+}
+
 int pfw_rank_open_graphs(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_program *train =
@@ -43,8 +65,8 @@ int pfw_rank_open_graphs(struct pfw_rank *rank, struct pfw_error *err)
 	struct pfw_graphs *g = &rank->graphs;
 	size_t n;
 
-	if (!rank->device.props.graphs || !train || !rank->timing.items ||
-	    rank->job->model->ops->flags & PFW_STAGE_SLEEPS)
+	if (!can_have_graphs(rank) || !rank->timing.items ||
+	    !rank->device.props.graphs)
 		return 0;
 	n = train->rank[rank->rank].n;
 	g->of_op = calloc(n, sizeof(*g->of_op));
@@ -222,6 +244,7 @@ int pfw_rank_tell_graphs(struct pfw_rank *rank, struct pfw_error *err)
 	struct pfw_event event = { .type = PFW_EVENT_NOTE };
 	uint64_t ns[2] = { 0 };
 	uint32_t kept = 0;
+	int n;
 
 	if (g->told || g->failed || !g->n || g->settled < g->n)
 		return 0;
@@ -231,11 +254,12 @@ int pfw_rank_tell_graphs(struct pfw_rank *rank, struct pfw_error *err)
 			ns[s] += g->items[i].best_ns[s];
 	}
 	g->told = 1;
-	if (rank->device.props.graphs == PFW_GRAPHS_ALWAYS)
-		return 0;
-	snprintf(event.text, sizeof(event.text),
-		 "  graphs     rank %u: %u of %u actions; all of them as graphs "
-		 "%.3f ms, call by call %.3f ms", rank->rank, kept, g->n,
-		 (double)ns[1] / 1e6, (double)ns[0] / 1e6);
+	n = snprintf(event.text, sizeof(event.text),
+		     "  graphs     rank %u: %u of %u actions", rank->rank, kept,
+		     g->n);
+	if (rank->device.props.graphs != PFW_GRAPHS_ALWAYS)
+		snprintf(event.text + n, sizeof(event.text) - (size_t)n,
+			 "; all of them as graphs %.3f ms, call by call %.3f ms",
+			 (double)ns[1] / 1e6, (double)ns[0] / 1e6);
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }

@@ -43,7 +43,22 @@ static uint32_t count_posts(const struct pfw_rank *rank)
 	return n;
 }
 
-/* A slot is handed over, or given back and posted: there is room for all. */
+/* The most actions of a program. */
+static uint32_t count_actions(const struct pfw_rank *rank)
+{
+	size_t most = 0;
+
+	for (uint32_t i = 0; i < PFW_PROGRAMS; i++) {
+		const struct pfw_program *p = rank->job->programs[i].program;
+
+		if (p && p->rank[rank->rank].n > most)
+			most = p->rank[rank->rank].n;
+	}
+	return (uint32_t)most;
+}
+
+/* A slot is handed over, or given back and posted; an action is marked, and the
+ * end: there is room for all. */
 int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_device_ops *ops = rank->device_ops;
@@ -53,7 +68,7 @@ int pfw_rank_open_pending(struct pfw_rank *rank, struct pfw_error *err)
 
 	if (!(n + p->n_bound) || !ops->record)
 		return 0;
-	n += count_posts(rank) + (p->n_bound != 0);
+	n += count_posts(rank) + (p->n_bound ? count_actions(rank) + 1 : 0);
 	p->items = calloc(n, sizeof(*p->items));
 	if (!p->items)
 		return pfw_error_set(err, ENOMEM, "out of memory");
@@ -234,8 +249,7 @@ static void rest(const struct pfw_rank *rank)
 		nanosleep(&nap, NULL);
 }
 
-/* Behind all that the queue was given, where that may wait for others. */
-static int mark_end(struct pfw_rank *rank, struct pfw_error *err)
+int pfw_rank_mark(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_deferred nothing = { .does = PFW_LATER_NOTHING };
 
@@ -249,7 +263,7 @@ int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err)
 	struct pfw_status *s = rank->boot->status;
 	uint32_t left = PFW_NONE, done = 0, reached;
 	uint64_t since = 0;
-	int rc = mark_end(rank, err);
+	int rc = pfw_rank_mark(rank, err);
 
 	if (!rc)
 		rc = pfw_rank_settle(rank, err);

@@ -18,13 +18,16 @@ static int open_books(struct pfw_rank *rank, struct pfw_error *err)
 	return 0;
 }
 
-/* The header's line that only a rank can write: equal words, equal bits. */
+/* The lines of the header that only a rank can write: equal words, equal bits; and
+ * what it makes of its device besides.  The first of each device's ranks does. */
 static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_config *cfg = rank->job->cfg;
 	uint32_t index = pfw_config_device_of(cfg, rank->rank);
+	const char *graphs = pfw_rank_graphs_text(rank);
 	struct pfw_event event = { .type = PFW_EVENT_NOTE };
 	char threads[32] = "", ranks[48] = "";
+	int rc;
 
 	for (uint32_t r = 0; r < rank->rank; r++)
 		if (pfw_config_device_of(cfg, r) == index)
@@ -41,6 +44,11 @@ static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 		 pfw_dtype_name(cfg->dtype),
 		 cfg->stochastic ? ", stochastic rounding" : "",
 		 rank->device.props.path, threads, ranks);
+	rc = rank->boot->ops->tell(rank->boot, &event, err);
+	if (rc || !graphs)
+		return rc;
+	snprintf(event.text, sizeof(event.text), "  graphs     %s%s", graphs,
+		 ranks);
 	return rank->boot->ops->tell(rank->boot, &event, err);
 }
 

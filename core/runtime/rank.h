@@ -328,6 +328,9 @@ int pfw_rank_is_deferred(const struct pfw_rank *rank, const struct pfw_end *end,
 			 uint32_t slot);
 /** Does what the device is ready for; never waits. */
 int pfw_rank_settle(struct pfw_rank *rank, struct pfw_error *err);
+/** Where the queue may wait for other ranks: marks what it was given so far, so
+ *  that drain() sees how far it has come. */
+int pfw_rank_mark(struct pfw_rank *rank, struct pfw_error *err);
 /** Waits until nothing is deferred, and the queue waits for no other rank. */
 int pfw_rank_drain(struct pfw_rank *rank, struct pfw_error *err);
 /** sync() of the rank's queue, which has no deadline, after drain(). */
@@ -349,6 +352,8 @@ void pfw_rank_note(struct pfw_rank *rank, const struct pfw_trace_record *r);
 int pfw_rank_read_times(struct pfw_rank *rank, struct pfw_error *err);
 
 /* graphs.c: F, B, I and W as one thing for the device to do */
+/** Which are made, for the run's header; NULL: there is no question of any. */
+const char *pfw_rank_graphs_text(const struct pfw_rank *rank);
 int pfw_rank_open_graphs(struct pfw_rank *rank, struct pfw_error *err);
 void pfw_rank_close_graphs(struct pfw_rank *rank);
 /** An action's work on the device; @p op of the program of training, NULL: of

@@ -54,6 +54,14 @@ for graphs in off on auto; do
 	same "zb-h1, graphs = $graphs" --set pipeline.schedule=zb-h1 \
 		--set device.graphs=$graphs --set pipeline.ranks_per_process=2
 done
+for graphs in 'off off$' 'on on: each F, B' 'auto auto: each .* first steps'; do
+	says 0 "^  graphs  *${graphs#* }" pipefw run "$tmp/tiny.cfg" \
+		--overwrite --out "$tmp/other" --steps 4 --set device="$fake" \
+		--set pipeline.ranks=1 --set device.graphs="${graphs%% *}"
+done
+says 0 '^  graphs  *rank 0: 3 of 3 actions$' pipefw run "$tmp/tiny.cfg" \
+	--overwrite --out "$tmp/other" --steps 6 --set device="$fake" \
+	--set pipeline.ranks=1 --set device.graphs=on --set model.layers=1
 says 0 'graphs *rank 0: [0-9]* of 3 actions; all .* ms, call by call .* ms' \
 	pipefw run "$tmp/tiny.cfg" --overwrite --out "$tmp/other" --steps 9 \
 	--set device="$fake" --set pipeline.ranks=1 --set model.layers=1
