@@ -36,7 +36,8 @@ row() {
 		exit 1
 	}
 }
-rows build curves schedules saved 124M torch-124M graphs engine shm handover
+rows build curves schedules saved 124M torch-124M gemm graphs mixed engine shm \
+	handover cards
 [ $status = 0 ] || { cat "$tmp/out"; exit 1; }
 grep -q '^Made by .tests/gpu/run --table .* build curves' "$tmp/table"
 row build 'skipped .* an existing build'
@@ -45,10 +46,17 @@ row schedules 'ok .* 2 runs of 2 schedules.*fp32: the bits of one rank'
 row saved 'ok .*to the bit, generated'
 row 124M 'ok .*ms a step.*MFU (llm.c) [0-9.]* %, measured [0-9.]* %'
 row torch-124M 'skipped .*no PyTorch with CUDA'
+row gemm 'ok .*at least [0-9.]* % of cublasLt alone .* at most [0-9.]*e'
 row graphs 'ok .*rank 0: [0-9]* of 3 actions; all of them as graphs'
+row mixed 'ok .*at most [0-9].*e-.* a second run has the same bits'
+row cards 'skipped .*one card here'
 row engine 'ok .*[0-9.]* % of a step'
 row shm 'ok .* 2 runs of .*the bits of one; GPU memory in place; a killed rank ends'
 row handover 'ok .*half a round trip: 8 B [0-9.]* us, .*products beside traffic [0-9.]*x'
+
+FAKE_CUDA_DEVICES=2 rows cards
+[ $status = 0 ] || { cat "$tmp/out"; exit 1; }
+row cards 'ok .*two ranks on two cards: the bits of one (shm: .*between cards'
 
 PIPEFW_GPU_DEVICE=/nowhere.so
 rows saved 124M
