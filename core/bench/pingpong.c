@@ -173,25 +173,20 @@ int pfw_pingpong_run(const struct pfw_subject *s, struct pfw_pingpong *p,
 	struct pfw_child child;
 	cpu_set_t all;
 	struct pfw_end e;
-	int rc, started;
+	int rc = pfw_child_start(&child, &e, s, p->spin_ns, p, answer);
 
-	rc = pfw_end_open(&e, s, 0, 5, p->spin_ns);
 	if (rc)
 		return pfw_error_set(err, -rc, "%s", e.err.text);
-	e.user = p;
-	rc = pfw_child_start(&child, &e, p->spin_ns, answer);
-	started = !rc;
 	sched_getaffinity(0, sizeof(all), &all);
 	if (p->pin)
 		pfw_use_core(0);
-	if (!rc)
-		rc = lanes_open(&e, &child.address, p, lanes);
+	rc = lanes_open(&e, &child.address, p, lanes);
 	if (!rc)
 		rc = ask_all(&e, p, lanes);
 	lanes_close(s, p, lanes);
 	if (!rc)
 		rc = pfw_child_join(&child, NULL);
-	else if (started)
+	else
 		pfw_child_kill(&child);
 	pfw_end_close(&e);
 	sched_setaffinity(0, sizeof(all), &all);

@@ -74,6 +74,26 @@ void pfw_trial_doing(struct pfw_trial *t, const char *what, ...)
 	va_end(args);
 }
 
+void pfw_trial_apart(struct pfw_trial *t,
+		     void (*run)(struct pfw_trial *t, const void *arg),
+		     const void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run(t, arg);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		pfw_trial_skip(t, "no process");
+	if (WIFSIGNALED(status))
+		raise(WTERMSIG(status));
+	if (WEXITSTATUS(status) || t->verdict->result != PFW_CHECK_DIED)
+		_exit(WEXITSTATUS(status));
+}
+
 const char *pfw_trial_code(int rc)
 {
 	static const struct {

@@ -29,6 +29,8 @@ struct pfw_verdict {
 	double seconds;
 };
 
+struct pfw_subject; /* ends.h */
+
 #define PFW_TRIAL_MAX_SETS 64u
 
 /** A plugin in the hands of a check. */
@@ -37,6 +39,7 @@ struct pfw_trial {
 	const struct pfw_loaded *plugin;
 	const struct pfw_values *values;
 	struct pfw_verdict *verdict;
+	const struct pfw_subject *subject; /**< see pfw_trial_subject() */
 	/** "name=value", as `values` was made of. */
 	const char *sets[PFW_TRIAL_MAX_SETS];
 	size_t n_sets;
@@ -66,6 +69,13 @@ void *pfw_trial_alloc(struct pfw_trial *t, size_t bytes);
 /** What comes next, "planning p=4 v=1 m=8": said if the process dies in it. */
 void pfw_trial_doing(struct pfw_trial *t, const char *what, ...)
 	PFW_PRINTF(2, 3);
+
+/** Runs a part of a check in a process of its own, and ends this one where that one
+ *  has refused, skipped or died: what a plugin has opened may not survive the next
+ *  fork(). */
+void pfw_trial_apart(struct pfw_trial *t,
+		     void (*run)(struct pfw_trial *t, const void *arg),
+		     const void *arg);
 
 /** "0", "-EAGAIN", "-EINVAL": what a call gave, in words. */
 const char *pfw_trial_code(int rc);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,48 +220,74 @@ void pfw_use_core(int n)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-/* The life of a child: its address first, at the end what came of it. */
-static int child_main(int fd, const struct pfw_end *parent, uint64_t spin_ns,
+#define JOB 5u
+
+/* Opens an end, and swaps addresses with the other one. */
+static int open_and_meet(struct pfw_end *e, const struct pfw_subject *s,
+			 uint32_t rank, uint64_t spin_ns, int fd,
+			 struct pfw_address *other)
+{
+	size_t len = sizeof(*other);
+	int rc = pfw_end_open(e, s, rank, JOB, spin_ns);
+
+	if (rc)
+		return rc;
+	if (send(fd, &e->self, len, MSG_NOSIGNAL) == (ssize_t)len &&
+	    recv(fd, other, len, MSG_WAITALL) == (ssize_t)len)
+		return 0;
+	pfw_end_close(e);
+	return pfw_error_set(&e->err, EIO, "rank %u, in a process of its own, "
+			     "does not come up", !rank);
+}
+
+/* The life of a child: what came of it last. */
+static int child_main(int fd, const struct pfw_subject *s, uint64_t spin_ns,
+		      void *user,
 		      int (*run)(struct pfw_end *, const struct pfw_address *))
 {
+	struct pfw_address parent;
 	struct pfw_end self;
-	int rc, told;
+	int rc;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	rc = pfw_end_open(&self, parent->subject, 1, parent->info.job, spin_ns);
-	told = !rc && write(fd, &self.self, sizeof(self.self)) ==
-			      sizeof(self.self);
-	self.user = parent->user;
-	if (told)
-		rc = run(&self, &parent->self);
-	if (told && rc) {
+	if (open_and_meet(&self, s, 1, spin_ns, fd, &parent))
+		return 1;
+	self.user = user;
+	rc = run(&self, &parent);
+	if (rc) {
 		self.err.code = -rc;
 		if (write(fd, &self.err, sizeof(self.err)) < 0)
 			return 1;
 	}
 	pfw_end_close(&self);
-	return rc || !told;
+	return rc != 0;
 }
 
-int pfw_child_start(struct pfw_child *c, const struct pfw_end *parent,
-		    uint64_t spin_ns,
+int pfw_child_start(struct pfw_child *c, struct pfw_end *e,
+		    const struct pfw_subject *s, uint64_t spin_ns, void *user,
 		    int (*run)(struct pfw_end *self,
 			       const struct pfw_address *parent))
 {
-	int fd[2];
-	ssize_t n;
+	int fd[2], rc;
 
-	if (pipe(fd))
-		return -errno;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		return pfw_error_set(&e->err, errno, "no sockets");
 	c->pid = fork();
 	if (c->pid == 0) {
 		close(fd[0]);
-		_exit(child_main(fd[1], parent, spin_ns, run));
+		_exit(child_main(fd[1], s, spin_ns, user, run));
 	}
 	close(fd[1]);
 	c->fd = fd[0];
-	n = c->pid < 0 ? 0 : read(fd[0], &c->address, sizeof(c->address));
-	return n == sizeof(c->address) ? 0 : -EIO;
+	rc = open_and_meet(e, s, 0, spin_ns, c->fd, &c->address);
+	if (rc) {
+		close(c->fd);
+		if (c->pid > 0)
+			waitpid(c->pid, NULL, 0);
+		return rc;
+	}
+	e->user = user;
+	return 0;
 }
 
 int pfw_child_join(struct pfw_child *c, struct pfw_error *err)

@@ -32,7 +32,7 @@ struct pfw_end {
 	struct pfw_address self;
 	struct pfw_transport_info info;
 	struct pfw_error err;
-	void *user; /**< a child's is its parent's */
+	void *user; /**< of who runs it; a child's is its parent's */
 };
 
 /** What the whole stack says of itself. */
@@ -87,16 +87,18 @@ void pfw_use_core(int n);
 int pfw_core_number(int n);
 
 /**
- * Runs @p run as rank 1 in a process of its own, which gets rank 0's address
- * and gives its own.
+ * Runs @p run as rank 1 in a process of its own, which gets rank 0's address and
+ * gives its own, and opens rank 0 here: in this order, since what a transport
+ * opens (CUDA) may not survive fork().  Where it fails nothing is left open, and
+ * e->err says why.
  */
 struct pfw_child {
 	pid_t pid;
 	int fd; /**< what it has to say at its end */
 	struct pfw_address address;
 };
-int pfw_child_start(struct pfw_child *c, const struct pfw_end *parent,
-		    uint64_t spin_ns,
+int pfw_child_start(struct pfw_child *c, struct pfw_end *e,
+		    const struct pfw_subject *s, uint64_t spin_ns, void *user,
 		    int (*run)(struct pfw_end *self,
 			       const struct pfw_address *parent));
 /** What run() gave, its sentence in @p err; another error where the process

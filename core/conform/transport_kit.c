@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "settings/config.h"
 
@@ -17,10 +19,28 @@ void pfw_trial_gives(struct pfw_trial *t, const char *call, int got, int wanted,
 				 words ? ": " : "", words ? err->text : "");
 }
 
+/* Asked in a process of its own: see pfw_child_start(). */
 static int can_run(const struct pfw_transport_ops *ops, char *why, size_t len)
 {
+	int fd[2], status = 1;
+	ssize_t n;
+	pid_t pid;
+
 	*why = '\0';
-	return !ops->probe || !ops->probe(why, len);
+	if (!ops->probe)
+		return 1;
+	if (pipe(fd))
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		status = ops->probe(why, len);
+		_exit(write(fd[1], why, strlen(why)) < 0 || status);
+	}
+	close(fd[1]);
+	n = read(fd[0], why, len - 1);
+	why[n > 0 ? n : 0] = '\0';
+	close(fd[0]);
+	return waitpid(pid, &status, 0) == pid && !status;
 }
 
 /* The first transport that can run here, with its defaults; none that needs a GPU
@@ -52,7 +72,7 @@ static void find_below(struct pfw_trial *t, struct pfw_subject *out)
 		       "filter to lie on");
 }
 
-const struct pfw_subject *pfw_trial_subject(struct pfw_trial *t)
+static const struct pfw_subject *find_subject(struct pfw_trial *t)
 {
 	struct pfw_subject *s = pfw_trial_alloc(t, 2 * sizeof(*s));
 	struct pfw_transport_props p = { .size = sizeof(p) };
@@ -74,6 +94,14 @@ const struct pfw_subject *pfw_trial_subject(struct pfw_trial *t)
 		pfw_trial_refuse(t, "its receives are planned, and it has no "
 				 "post()");
 	return s;
+}
+
+/* Once a process: what it has opened since may not survive the probe's fork(). */
+const struct pfw_subject *pfw_trial_subject(struct pfw_trial *t)
+{
+	if (!t->subject)
+		t->subject = find_subject(t);
+	return t->subject;
 }
 
 static void fill(unsigned char *at, uint64_t n, uint64_t m)

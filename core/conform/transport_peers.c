@@ -219,36 +219,47 @@ const struct pfw_check pfw_check_threads = {
 	120, threads,
 };
 
-static void start(struct pfw_trial *t, struct pfw_child *c,
-		  const struct pfw_end *e, uint64_t spin_ns,
+static void start(struct pfw_trial *t, struct pfw_child *c, struct pfw_end *e,
+		  uint64_t spin_ns,
 		  int (*run)(struct pfw_end *, const struct pfw_address *))
 {
-	if (pfw_child_start(c, e, spin_ns, run))
-		pfw_trial_refuse(t, "rank 1, in a process of its own, does not "
-				 "come up");
+	pfw_trial_gives(t, "open()",
+			pfw_child_start(c, e, pfw_trial_subject(t), spin_ns, NULL,
+					run), 0, &e->err);
 }
 
-static void between_processes(struct pfw_trial *t, uint64_t spin_ns)
+/* Of two processes: which one sends, and how long they may spin. */
+struct soak {
+	int theirs; /* the other one does */
+	uint64_t spin_ns;
+};
+
+static void soak(struct pfw_trial *t, const void *arg)
 {
+	const struct soak *s = arg;
 	struct pfw_error err = { 0 };
 	struct pfw_child child;
 	struct pfw_end e;
 	int rc, theirs;
 
+	start(t, &child, &e, s->spin_ns, s->theirs ? soak_send : soak_recv);
+	rc = s->theirs ? soak_recv(&e, &child.address) :
+			 soak_send(&e, &child.address);
+	theirs = pfw_child_join(&child, &err);
+	soaked(t, s->theirs ? "the sender" : "the receiver", theirs, &err);
+	soaked(t, s->theirs ? "the receiver" : "the sender", rc, &e.err);
+	pfw_end_close(&e);
+}
+
+static void between_processes(struct pfw_trial *t, uint64_t spin_ns)
+{
 	pfw_trial_doing(t, "passing messages between processes, spin_ns %u",
 			(unsigned)spin_ns);
-	pfw_trial_gives(t, "open()",
-			pfw_end_open(&e, pfw_trial_subject(t), 0, 5, spin_ns), 0,
-			&e.err);
-	for (int sends = 0; sends < 2; sends++) {
-		start(t, &child, &e, spin_ns, sends ? soak_send : soak_recv);
-		rc = sends ? soak_recv(&e, &child.address)
-			   : soak_send(&e, &child.address);
-		theirs = pfw_child_join(&child, &err);
-		soaked(t, sends ? "the sender" : "the receiver", theirs, &err);
-		soaked(t, sends ? "the receiver" : "the sender", rc, &e.err);
+	for (int theirs = 0; theirs < 2; theirs++) {
+		struct soak s = { theirs, spin_ns };
+
+		pfw_trial_apart(t, soak, &s);
 	}
-	pfw_end_close(&e);
 }
 
 static void processes(struct pfw_trial *t)
@@ -509,7 +520,6 @@ static void killed_sender(struct pfw_trial *t)
 	uint32_t slot;
 	void *c;
 
-	pfw_trial_gives(t, "open()", pfw_end_open(&e, s, 0, 5, 0), 0, &e.err);
 	start(t, &child, &e, 0, hang_as_sender);
 	pfw_trial_gives(t, "open_channel(), in turn,",
 			pfw_end_channel(&e, &info, &child.address, &c), 0, &e.err);
@@ -543,7 +553,6 @@ static void killed_receiver(struct pfw_trial *t)
 	struct pfw_end e;
 	void *c;
 
-	pfw_trial_gives(t, "open()", pfw_end_open(&e, s, 0, 5, 0), 0, &e.err);
 	start(t, &child, &e, 0, hang_as_receiver);
 	pfw_trial_gives(t, "open_channel(), in turn,",
 			pfw_end_channel(&e, &info, &child.address, &c), 0, &e.err);

@@ -18,6 +18,7 @@
 #include "cuda/fake_cuda.h"
 
 #define PENDING_LOOKS 2 /* a call is in progress so often */
+#define PATIENCE_MS 20000
 
 struct header {
 	uint64_t count, type, nth;
@@ -57,6 +58,7 @@ static struct root *roots;
 static char fail_call[64];
 static unsigned fail_in, alive, aborted, n_ids;
 static ncclResult_t fail_with;
+static atomic_int running; /* kernels of this process, on its card */
 
 __attribute__((noreturn, format(printf, 1, 2)))
 static void broken(const char *text, ...)
@@ -274,6 +276,7 @@ static int move(struct ncclComm *c, int sending, void *data, size_t n)
 
 static void unuse(struct ncclComm *c)
 {
+	atomic_fetch_sub(&running, 1);
 	atomic_fetch_sub(&c->users, 1);
 }
 
@@ -285,6 +288,7 @@ static void transfer(void *arg)
 	struct header h = op->head;
 	char word = 1;
 
+	atomic_fetch_add(&running, 1);
 	if (move(c, op->sending, &h, sizeof(h))) {
 		if (!op->sending && (h.count != op->head.count ||
 				     h.type != op->head.type))
@@ -369,6 +373,7 @@ static void collect(void *arg)
 	char *theirs = calloc(n + 1, 1);
 	float sum;
 
+	atomic_fetch_add(&running, 1);
 	if (!theirs || !trade(c, &op->head, op->in, theirs))
 		goto out;
 	if (op->head.type == 'g') {
@@ -487,6 +492,14 @@ ncclResult_t ncclCommAbort(ncclComm_t c)
 	/* What runs sees it at its next look. */
 	while (atomic_load(&c->users))
 		usleep(100);
+	/* NCCL frees memory now, and CUDA waits for all that the card does. */
+	for (unsigned ms = 0; atomic_load(&running); ms++) {
+		if (ms == PATIENCE_MS)
+			broken("ncclCommAbort hangs: a kernel of another "
+			       "communicator waits for its peer, and nobody "
+			       "aborts that one meanwhile");
+		usleep(1000);
+	}
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->listener >= 0)

@@ -292,7 +292,7 @@ static int outlive(void)
 	void *c;
 	int rc;
 
-	if (pfw_end_open(&e, &shm, 0, 5, 0) || pfw_child_start(&child, &e, 0, hang) ||
+	if (pfw_child_start(&child, &e, &shm, 0, NULL, hang) ||
 	    pfw_end_channel(&e, &info, &child.address, &c) || shm.ops->check(c, &err))
 		return 1;
 	pfw_child_kill(&child);
@@ -361,8 +361,8 @@ static void test_sockets_inherited(void)
 		return;
 	}
 	close(probe);
-	CU_ASSERT_EQUAL_FATAL(pfw_end_open(&e, &shm, 0, 5, 0), 0);
-	CU_ASSERT_EQUAL_FATAL(pfw_child_start(&child, &e, 0, hang_with_child), 0);
+	CU_ASSERT_EQUAL_FATAL(pfw_child_start(&child, &e, &shm, 0, NULL,
+					      hang_with_child), 0);
 	CU_ASSERT_EQUAL_FATAL(pfw_end_channel(&e, &info, &child.address, &c), 0);
 	CU_ASSERT_EQUAL_FATAL(pfw_must_recv(&shm, c, &slot, &bytes, &id), 0);
 	memcpy(&heir, shm.ops->slot(c, slot), sizeof(heir));

@@ -73,10 +73,15 @@ int nccl_channel_open(struct nccl_channel *c, struct nccl_comm *comm,
 	return rc ? rc : open_events(c, err);
 }
 
+/* What an abort finds listed it takes off itself. */
 void nccl_channel_delist(struct nccl_channel *c)
 {
-	if (c->listed && c->comm->comm)
-		c->lib->strike(c->comm->comm, c->listed);
+	const struct nccl_comm *comm = c->comm;
+
+	if (c->listed && comm->comm && !comm->first &&
+	    !cudaStreamQuery(comm->stream))
+		c->lib->strike(comm->comm, c->listed);
+	cudaGetLastError();
 	c->listed = NULL;
 }
 
@@ -145,8 +150,10 @@ static bool is_done(struct nccl_channel *c, struct nccl_op *op, bool tie)
 		return true;
 	e = c->bound ? cudaStreamWaitEvent(c->queue, op->done, 0) :
 		       cudaEventQuery(op->done);
-	if (e == cudaErrorNotReady)
+	if (e == cudaErrorNotReady) {
+		cudaGetLastError(); /* the next kernel's launch would have it */
 		return false;
+	}
 	if (e)
 		nccl_comm_fail(c->comm, EIO, cudaGetErrorString(e));
 	if (!nccl_comm_is_well(c->comm))

@@ -28,7 +28,7 @@ struct nccl_channel {
 /** Memory and events of all slots; the stream is open. */
 int nccl_channel_open(struct nccl_channel *c, struct nccl_comm *comm,
 		      struct pfw_error *err);
-/** Takes its memory from NCCL's list, while the communicator is well. */
+/** Takes its memory from NCCL's list, if no transfer can be at it any more. */
 void nccl_channel_delist(struct nccl_channel *c);
 /** Frees the memory, which waits for all that the GPU has been given: so not
  *  before every communicator of the rank is closed. */

@@ -4,12 +4,13 @@
 #include <stdio.h>
 
 int nccl_comm_open(struct nccl_comm *c, const struct nccl_library *lib,
-		   struct pfw_error *err)
+		   struct nccl_aborts *aborts, struct pfw_error *err)
 {
 	int least, greatest;
 	cudaError_t e = cudaDeviceGetStreamPriorityRange(&least, &greatest);
 
 	c->lib = lib;
+	c->aborts = aborts;
 	c->last = &c->first;
 	/* Before kernels that wait for a free multiprocessor. */
 	if (!e)
@@ -21,20 +22,15 @@ int nccl_comm_open(struct nccl_comm *c, const struct nccl_library *lib,
 	return 0;
 }
 
-static void abort_comm(struct nccl_comm *c)
-{
-	if (c->comm)
-		c->lib->abort(c->comm);
-	c->comm = NULL;
-	c->ready = false;
-}
-
 void nccl_comm_close(struct nccl_comm *c)
 {
-	abort_comm(c);
-	if (c->stream)
+	if (c->comm)
+		nccl_abort(c->aborts, c->lib, c->comm, c->stream);
+	else if (c->stream)
 		cudaStreamDestroy(c->stream);
+	c->comm = NULL;
 	c->stream = NULL;
+	c->ready = false;
 }
 
 void nccl_comm_remove(struct nccl_comm **list, const struct nccl_comm *c)
@@ -54,7 +50,7 @@ void nccl_comm_fail(struct nccl_comm *c, int code, const char *what)
 		      c->kind == PFW_NONE ? "all kinds" :
 					    pfw_channel_kind_name(c->kind),
 		      what);
-	abort_comm(c);
+	nccl_comm_close(c);
 	c->changes++;
 }
 

@@ -14,9 +14,7 @@
 
 #include <pipefw/transport.h>
 
-#include <stdbool.h>
-
-#include "library.h"
+#include "abort.h"
 
 /** One operation, in the caller's memory until it is launched. */
 struct nccl_op {
@@ -38,6 +36,7 @@ struct nccl_op {
 
 struct nccl_comm {
 	const struct nccl_library *lib;
+	struct nccl_aborts *aborts;
 	struct nccl_comm *next;  /**< of the transport's */
 	uint32_t from, to, kind; /**< kind PFW_NONE: all of the edge; from == to:
 				      a group's, see group.c */
@@ -45,7 +44,7 @@ struct nccl_comm {
 	ncclUniqueId id;
 	bool has_id;
 	ncclComm_t comm;         /**< NULL: not made yet, or aborted */
-	cudaStream_t stream;
+	cudaStream_t stream;     /**< NULL: as above */
 	bool ready;              /**< made, at both ends */
 	bool launching;          /**< the first of the queue is with NCCL */
 	struct nccl_op *first, **last;
@@ -55,8 +54,8 @@ struct nccl_comm {
 
 /** A stream for it; the communicator comes with nccl_comm_make(). */
 int nccl_comm_open(struct nccl_comm *c, const struct nccl_library *lib,
-		   struct pfw_error *err);
-/** Aborts what is left: a peer may be gone, and everything that was to arrive
+		   struct nccl_aborts *aborts, struct pfw_error *err);
+/** Has what is left aborted: a peer may be gone, and everything that was to arrive
  *  has, or is to be forgotten. */
 void nccl_comm_close(struct nccl_comm *c);
 

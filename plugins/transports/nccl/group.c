@@ -38,7 +38,7 @@ static int new_group(struct nccl_transport *t, const struct pfw_group_info *info
 	g->comm.from = g->comm.to = info->index;
 	g->comm.kind = PFW_CHANNEL_COLLECTIVE;
 	memcpy(&g->comm.id, info->id.bytes, sizeof(g->comm.id));
-	rc = nccl_comm_open(&g->comm, &t->lib, err);
+	rc = nccl_comm_open(&g->comm, &t->lib, t->aborts, err);
 	if (rc) {
 		free(g);
 		return rc;

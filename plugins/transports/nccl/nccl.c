@@ -150,8 +150,12 @@ static int nccl_open(const struct pfw_values *opt,
 		goto err_free;
 	pthread_mutex_init(&t->lock, NULL);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = t->wake < 0 ? errno :
-			   pfw_thread_start(&t->thread, thread_main, t);
+	t->aborts = nccl_aborts_open();
+	if (!t->aborts)
+		rc = ENOMEM;
+	else
+		rc = t->wake < 0 ? errno :
+			pfw_thread_start(&t->thread, thread_main, t);
 	if (rc) {
 		rc = pfw_error_set(err, rc, "rank %u cannot start the thread of "
 				   "the nccl transport: %s", info->rank,
@@ -162,6 +166,8 @@ static int nccl_open(const struct pfw_values *opt,
 	return 0;
 
 err_listener:
+	if (t->aborts)
+		nccl_aborts_close(t->aborts);
 	if (t->wake >= 0)
 		close(t->wake);
 	pthread_mutex_destroy(&t->lock);
@@ -176,6 +182,7 @@ static void nccl_close(void *transport)
 	struct nccl_transport *t = transport;
 	struct nccl_comm *m;
 	struct nccl_end *c;
+	bool quiet;
 
 	if (!t)
 		return;
@@ -190,10 +197,12 @@ static void nccl_close(void *transport)
 		nccl_comm_close(m);
 		free(m);
 	}
+	quiet = nccl_aborts_close(t->aborts);
 	while (t->closed) {
 		c = t->closed;
 		t->closed = c->next;
-		nccl_channel_close(&c->c);
+		if (quiet)
+			nccl_channel_close(&c->c);
 		free(c);
 	}
 	close(t->wake);

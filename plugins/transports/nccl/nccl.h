@@ -20,6 +20,7 @@ struct nccl_transport {
 	int wake;                /**< an eventfd */
 	bool stop;
 	struct nccl_comm *comms;
+	struct nccl_aborts *aborts;
 	struct nccl_end *closed; /**< their memory is freed last */
 };
 

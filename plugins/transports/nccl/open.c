@@ -29,7 +29,7 @@ static int comm_for(struct nccl_transport *t, const struct pfw_channel_info *inf
 		c->from = info->from;
 		c->to = info->to;
 		c->kind = kind;
-		rc = nccl_comm_open(c, &t->lib, err);
+		rc = nccl_comm_open(c, &t->lib, t->aborts, err);
 		if (rc) {
 			free(c);
 			return rc;
