@@ -119,7 +119,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 	pthread_mutex_lock(&fake_lock);
 	done = event->done == event->asked;
 	pthread_mutex_unlock(&fake_lock);
-	return done ? cudaSuccess : cudaErrorNotReady;
+	return fake_leave(done ? cudaSuccess : cudaErrorNotReady);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)

@@ -266,7 +266,7 @@ cudaError_t cudaStreamQuery(cudaStream_t s)
 	pthread_mutex_lock(&fake_lock);
 	busy = s && (s->first || s->busy);
 	pthread_mutex_unlock(&fake_lock);
-	return busy ? cudaErrorNotReady : cudaSuccess;
+	return fake_leave(busy ? cudaErrorNotReady : cudaSuccess);
 }
 
 cudaError_t cudaDeviceSynchronize(void)
