@@ -170,24 +170,102 @@ int pfw_rank_open_stacks(struct pfw_rank *rank, struct pfw_error *err)
 	return rc;
 }
 
-/* What lies below all filters tells what it uses; one rank does for all. */
-int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err)
+#define USES 8u /* that are told, if ranks differ */
+
+/* What ranks' transports use, and which ranks say so. */
+struct use {
+	char text[512];
+	uint32_t first, more;
+};
+
+static int put_use(struct pfw_rank *rank, uint32_t which, struct pfw_error *err)
 {
-	struct pfw_event event = { .type = PFW_EVENT_NOTE };
+	const struct pfw_stack *stack = &rank->stacks[which];
+	char key[PFW_BOOT_KEY_MAX], text[512] = "";
+
+	if (stack->n_layers)
+		stack->layers[0].ops->describe(stack->layers[0].transport, text,
+					       sizeof(text));
+	snprintf(key, sizeof(key), "uses/%u/%u", which, rank->rank);
+	return rank->boot->ops->put(rank->boot, key, text, sizeof(text), err);
+}
+
+/* @p n of them; the ranks of all others are counted by @p left. */
+static void add_use(struct use list[USES], uint32_t *n, uint32_t *left,
+		    const char text[512], uint32_t rank)
+{
+	for (uint32_t i = 0; i < *n; i++)
+		if (!strcmp(list[i].text, text)) {
+			list[i].more++;
+			return;
+		}
+	if (*n == USES) {
+		++*left;
+		return;
+	}
+	memcpy(list[*n].text, text, sizeof(list->text));
+	list[*n].first = rank;
+	list[(*n)++].more = 0;
+}
+
+static int gather_uses(struct pfw_rank *rank, uint32_t which,
+		       struct use list[USES], uint32_t *n, uint32_t *left,
+		       struct pfw_error *err)
+{
+	char key[PFW_BOOT_KEY_MAX], text[512];
 	int rc = 0;
 
-	for (uint32_t i = 0; !rank->rank && !rc && i < PFW_STACKS; i++) {
-		const struct pfw_below *below = &rank->stacks[i].layers[0];
-		char text[512] = "";
+	*n = *left = 0;
+	for (uint32_t r = 0; !rc && r < rank->boot->ranks; r++) {
+		snprintf(key, sizeof(key), "uses/%u/%u", which, r);
+		rc = pfw_rank_get(rank, key, text, sizeof(text), err);
+		if (!rc && *text)
+			add_use(list, n, left, text, r);
+	}
+	return rc;
+}
 
-		if (!rank->stacks[i].n_layers || !below->ops->describe)
-			continue;
-		below->ops->describe(below->transport, text, sizeof(text));
-		if (!*text)
-			continue;
-		snprintf(event.text, sizeof(event.text), "  %-10s %s",
-			 choice_of(rank, i)->transport.plugin->info.name, text);
+/* A line where all are alike, else one for each kind of them. */
+static int tell_uses(struct pfw_rank *rank, uint32_t which, struct pfw_error *err)
+{
+	const char *name = choice_of(rank, which)->transport.plugin->info.name;
+	struct pfw_event event = { .type = PFW_EVENT_NOTE };
+	struct use list[USES];
+	uint32_t n, left;
+	char of[64] = "";
+	int rc = gather_uses(rank, which, list, &n, &left, err);
+
+	for (uint32_t i = 0; !rc && i < n; i++) {
+		if (n > 1 && list[i].more)
+			snprintf(of, sizeof(of), " (rank %u and %u more)",
+				 list[i].first, list[i].more);
+		else if (n > 1)
+			snprintf(of, sizeof(of), " (rank %u)", list[i].first);
+		snprintf(event.text, sizeof(event.text), "  %-10s %.511s%s", name,
+			 list[i].text, of);
 		rc = rank->boot->ops->tell(rank->boot, &event, err);
+	}
+	if (rc || !left)
+		return rc;
+	snprintf(event.text, sizeof(event.text), "  %-10s %u more ranks differ from "
+		 "these", name, left);
+	return rank->boot->ops->tell(rank->boot, &event, err);
+}
+
+/* What lies below all filters tells what it uses. */
+int pfw_rank_tell_transports(struct pfw_rank *rank, struct pfw_error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < PFW_STACKS; i++) {
+		const struct pfw_loaded *plugin =
+			choice_of(rank, i)->transport.plugin;
+
+		if (!plugin || !plugin->ops.transport.describe)
+			continue;
+		rc = put_use(rank, i, err);
+		if (!rc && !rank->rank)
+			rc = tell_uses(rank, i, err);
 	}
 	return rc;
 }
