@@ -343,6 +343,8 @@ static int generate(struct generate *g, struct pfw_error *err)
 		return PFW_EXIT_RESOURCES;
 	}
 	rc = pfw_job_fits(g->job, pfw_available_bytes(), err);
+	if (!rc)
+		rc = pfw_job_ready(g->job, err);
 	if (rc) {
 		free(result);
 		return pfw_cli_config_status(rc);

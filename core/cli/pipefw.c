@@ -73,6 +73,7 @@ int pfw_cli_config_status(int rc)
 	case -ENOMEM:
 		return PFW_EXIT_RESOURCES;
 	case -ELIBACC:
+	case -ENODEV:
 		return PFW_EXIT_PLUGIN;
 	}
 	return PFW_EXIT_CONFIG;

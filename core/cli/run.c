@@ -407,14 +407,27 @@ static void close_run(struct run *run)
 	pfw_sets_clear(&run->opt.sets);
 }
 
+/* What this machine has not got, another one may have: there the plan holds. */
+static int is_elsewhere(int rc)
+{
+	return rc == -ENODEV || rc == -ENOMEM;
+}
+
 static int plan(struct run *run, struct pfw_error *err)
 {
+	struct pfw_error missing = { 0 };
 	struct pfw_summary_host host;
-	int rc = pfw_summary_host_open(run->job, &host, err);
+	int rc = pfw_job_ready(run->job, &missing);
 
+	if (rc && !is_elsewhere(rc)) {
+		*err = missing;
+		return pfw_cli_config_status(rc);
+	}
+	rc = pfw_summary_host_open(run->job, &host, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
 	note(run, run->cfg->warnings);
+	note(run, missing.code ? missing.text : NULL);
 	if (run->opt.json)
 		pfw_summary_json(run->job, &host, stdout);
 	if (!run->opt.json || !run->opt.quiet)
@@ -437,6 +450,8 @@ static int execute(struct run *run, struct pfw_error *err)
 	if (run->opt.trace && pfw_job_open_traces(run->job, err))
 		return PFW_EXIT_RESOURCES;
 	rc = pfw_job_fits(run->job, pfw_available_bytes(), err);
+	if (!rc)
+		rc = pfw_job_ready(run->job, err);
 	if (rc)
 		return pfw_cli_config_status(rc);
 	rc = check_trace(run->opt.trace, err);

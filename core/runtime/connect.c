@@ -138,19 +138,6 @@ static int bring_ids(struct pfw_rank *rank, struct pfw_error *err)
 	return 0;
 }
 
-/* Slots are where the device computes, if the transport reaches it; of scalars
- * it is the host that wants to know. */
-static uint32_t memory_of_slots(const struct pfw_rank *rank,
-				const struct pfw_edge *edge,
-				const struct pfw_stack *stack)
-{
-	uint32_t device = rank->device.props.memory;
-
-	if (edge->kind == PFW_CHANNEL_SCALAR || !(stack->memory & device))
-		return PFW_MEM_HOST;
-	return device;
-}
-
 /* -EAGAIN: once more. */
 static int try_channel(struct pfw_rank *rank, struct pfw_end *end, uint32_t peer,
 		       struct pfw_error *err)
@@ -161,7 +148,8 @@ static int try_channel(struct pfw_rank *rank, struct pfw_end *end, uint32_t peer
 	int rc;
 
 	if (!end->ops)
-		end->memory = memory_of_slots(rank, end->edge, stack);
+		end->memory = pfw_slots_memory(end->edge->kind, stack->memory,
+					       rank->device.props.memory);
 	end->ops = top->ops;
 	info = info_of(rank, end);
 	rc = top->ops->open_channel(top->transport, &info,

@@ -5,12 +5,6 @@
 #include "base/size.h"
 #include "runtime/footprint.h"
 
-static int is_here(const struct pfw_job *job, uint32_t rank)
-{
-	return !job->n_here || (rank >= job->first_here &&
-				rank - job->first_here < job->n_here);
-}
-
 static int computes_in_host(const struct pfw_job *job, uint32_t rank)
 {
 	uint32_t index = pfw_config_device_of(job->cfg, rank);
@@ -28,10 +22,10 @@ uint64_t pfw_job_slot_bytes(const struct pfw_job *job)
 		const struct pfw_edge *e = &job->edges[i];
 		uint64_t bytes = pfw_size_mul(e->n_slots, e->slot_bytes);
 
-		if (!is_here(job, e->from) && !is_here(job, e->to))
+		if (!pfw_job_is_here(job, e->from) && !pfw_job_is_here(job, e->to))
 			continue;
 		if (e->from != e->to && !job->props.shared_slots &&
-		    is_here(job, e->from) && is_here(job, e->to))
+		    pfw_job_is_here(job, e->from) && pfw_job_is_here(job, e->to))
 			bytes = pfw_size_mul(bytes, 2);
 		total = pfw_size_add(total, bytes);
 	}
@@ -110,7 +104,7 @@ int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 	if (rc)
 		return rc;
 	for (uint32_t r = 0; r < job->cfg->pipeline.ranks; r++) {
-		if (!is_here(job, r) || !computes_in_host(job, r))
+		if (!pfw_job_is_here(job, r) || !computes_in_host(job, r))
 			continue;
 		pfw_footprint_memory(&footprint, job, r, &m);
 		add(&sum, &m);

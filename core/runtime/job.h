@@ -107,6 +107,31 @@ int pfw_job_slots_fit(const struct pfw_job *job, uint64_t available,
 int pfw_job_fits(const struct pfw_job *job, uint64_t available,
 		 struct pfw_error *err);
 
+/**
+ * Asks the transports whether this host's ranks can open their channels; a fault in
+ * an option has the place where it stands in front.  -ENODEV: a transport cannot run
+ * here; -ENOMEM: not with so many slots.
+ */
+int pfw_job_ready(const struct pfw_job *job, struct pfw_error *err);
+
+/** Is this rank one of this host's? */
+static inline int pfw_job_is_here(const struct pfw_job *job, uint32_t rank)
+{
+	return !job->n_here || (rank >= job->first_here &&
+				rank - job->first_here < job->n_here);
+}
+
+/** Which memory the slots of a channel are: where the device computes (@p device,
+ *  0: in the host's) if the transport reaches it; of scalars it is the host that
+ *  wants to know. */
+static inline uint32_t pfw_slots_memory(uint32_t kind, uint32_t transport,
+					uint32_t device)
+{
+	if (kind == PFW_CHANNEL_SCALAR || !(transport & device))
+		return PFW_MEM_HOST;
+	return device;
+}
+
 /** What a transport and the filters on it say of themselves. */
 void pfw_job_transport_props(const struct pfw_transport_choice *t,
 			     struct pfw_transport_props *out);

@@ -34,6 +34,7 @@ struct pfw_choice {
 
 /** A transport and the filters stacked on it, lowest first. */
 struct pfw_transport_choice {
+	const char *home; /**< the setting that names it, as for pfw_config_blame() */
 	struct pfw_choice transport;
 	struct pfw_choice filters[PFW_MAX_FILTERS];
 	uint32_t n_filters;

@@ -63,6 +63,7 @@ static int read_one(struct pfw_reader *r, const char *what, const char *key,
 	const config_setting_t *list = member(setting, "filters");
 	int rc;
 
+	out->home = what;
 	rc = pfw_read_choice(r, PFW_KIND_TRANSPORT, what, key, setting, def,
 			     &core, &out->transport);
 	if (!rc)

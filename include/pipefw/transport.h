@@ -243,7 +243,8 @@ struct pfw_transport_ops {
 	/**
 	 * (optional: nothing to tell)  What it has found and uses, for the run's
 	 * header, in a few words and without a newline; none: nothing to tell.
-	 * When the channels of the rank are open.
+	 * When the channels of the rank are open.  Ranks that say the same share a
+	 * line: no addresses, no processes.
 	 */
 	void (*describe)(void *transport, char *out, size_t len);
 
@@ -259,6 +260,20 @@ struct pfw_transport_ops {
 	 */
 	int (*invite)(void *transport, const struct pfw_channel_info *info,
 		      struct pfw_group_id *out, struct pfw_error *err);
+
+	/**
+	 * (optional: it is)  Is this machine ready for it?  Asked by the launcher
+	 * before ranks are started: can one process open the transport with these
+	 * options, and these @p n channels of its ranks?  n is 0 where none is to be
+	 * opened here, and the options alone are looked at.  Nothing stays open.
+	 *
+	 * -ENODEV: not on this machine; -ENOMEM: not so much memory; else the fault
+	 * is in an option, and the sentence has it as "NAME =", so that the core can
+	 * say where it stands.
+	 */
+	int (*ready)(const struct pfw_values *opt,
+		     const struct pfw_channel_info *channels, uint32_t n,
+		     struct pfw_error *err);
 };
 
 struct pfw_group_info {

@@ -38,6 +38,7 @@ struct fake_verbs {
 	bool no_dmabuf;     /* the kernel does not take one */
 	bool no_peer;       /* nor the address of a GPU */
 	unsigned dmabufs, peers; /* registrations of such memory */
+	uint64_t locked; /* bytes of other registrations */
 };
 
 extern struct fake_verbs fake;

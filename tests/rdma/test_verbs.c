@@ -69,8 +69,8 @@ static void notified(unsigned no_immediate, bool no_list, const char *option,
 	for (uint32_t r = 0; r < 2; r++) {
 		ops->describe(p.transport[r], words, sizeof(words));
 		CU_ASSERT_PTR_NOT_NULL(strstr(words, immediates ?
-			"(127.0.0.1) and 1 more; WRITE_WITH_IMM; host memory" :
-			"(127.0.0.1) and 1 more; WRITE, then SEND; host memory"));
+			"gid 1 and 1 more; WRITE_WITH_IMM; host memory" :
+			"gid 1 and 1 more; WRITE, then SEND; host memory"));
 	}
 	pair_close(&p);
 }
@@ -361,6 +361,10 @@ static void test_port_down(void)
 	skipped += 3;
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
 	pair_expect(&p, "fake1 port 1 has been down for more than 5 s: cable, switch");
+	pair_expect(&p, "between rank 1 on ");
+	pair_expect(&p, ", fake1 port 1 gid 1 (127.0.0.2) qp ");
+	pair_expect(&p, ", and rank 0 on ");
+	pair_expect(&p, ", fake1 port 1 (127.0.0.2) qp ");
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), -ENETDOWN);
 	fake_event(1, IBV_EVENT_PORT_ACTIVE);
 	CU_ASSERT_EQUAL(ops->check(p.rx, &p.err), 0);
@@ -379,8 +383,10 @@ static void failed(enum ibv_wc_status status, bool not_ready, const char *words)
 	CU_ASSERT_EQUAL(ops->acquire(p.tx, 0, &p.err), -ECOMM);
 	pair_expect(&p, words);
 	pair_expect(&p, "activation channel 0 -> 1");
-	pair_expect(&p, "127.0.0.");
-	pair_expect(&p, "to rank 1");
+	pair_expect(&p, "between rank 0 on ");
+	pair_expect(&p, ", fake0 port 1 gid 1 (127.0.0.1) qp ");
+	pair_expect(&p, ", and rank 1 on ");
+	pair_expect(&p, ", fake0 port 1 (127.0.0.1) qp ");
 	CU_ASSERT_EQUAL(ops->check(p.tx, &p.err), -ECOMM);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + PATIENCE), 0);
 	CU_ASSERT_EQUAL(ops->wait(p.tx, 0, pfw_now() + 5 * PFW_MS), -ETIMEDOUT);

@@ -3,21 +3,23 @@
 #include "ability.h"
 #include "base/clock.h"
 #include "gid.h"
+#include "lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* How long a port may be down before the run ends for it. */
 #define DOWN_NS (5 * PFW_S)
 
 #define SOFT_ROCE                                                              \
-	"for Soft-RoCE: modprobe rdma_rxe, then rdma link add rxe0 type rxe "  \
-	"netdev IF (iproute2), IF with an IP address"
+	"for Soft-RoCE, over any network interface with an IP address, as "    \
+	"root: modprobe rdma_rxe, then rdma link add rxe0 type rxe netdev "    \
+	"eth0 (iproute2)"
 
 /* A device as the "DEVICE[:PORT]" of option rails names it. */
 struct wanted {
@@ -72,56 +74,92 @@ static int open_device(struct ibv_device *device, struct verbs_rail *r)
 	return rc;
 }
 
-static int refuse_open(const char *name, int code, struct pfw_error *err)
+/* "rxe0, rxe1"; what fits. */
+static const char *names(struct ibv_device **list, int n, char *out, size_t len)
+{
+	size_t at = (size_t)snprintf(out, len, "%s", n ? "" : "none");
+
+	for (int i = 0; i < n && at < len; i++)
+		at += (size_t)snprintf(out + at, len - at, "%s%s", i ? ", " : "",
+				       ibv_get_device_name(list[i]));
+	return out;
+}
+
+static int refuse_name(const struct verbs_options *opt, const char *name,
+		       struct ibv_device **list, int n, struct pfw_error *err)
+{
+	char text[256];
+
+	return pfw_error_set(err, ENXIO, "rails = \"%s\": there is no RDMA device %s; "
+			     "those that there are (rdma link): %s", opt->rails, name,
+			     names(list, n, text, sizeof(text)));
+}
+
+static int refuse_open(const struct verbs_options *opt, const char *name, int code,
+		       struct pfw_error *err)
 {
 	if (code == -EPROTONOSUPPORT)
-		return pfw_error_set(err, -code, "the device %s speaks neither "
+		return pfw_error_set(err, -code, "rails = \"%s\": %s speaks neither "
 				     "InfiniBand nor RoCE (iWARP?): transport = "
-				     "\"tcp\" goes over its network interface", name);
-	return pfw_error_set(err, -code, "the RDMA device %s cannot be opened "
+				     "\"tcp\" goes over its network interface",
+				     opt->rails, name);
+	return pfw_error_set(err, ENODEV, "the RDMA device %s cannot be opened "
 			     "(%s): are /dev/infiniband/uverbs* there and open to "
 			     "this user? In a container: --device=/dev/infiniband",
 			     name, strerror(-code));
+}
+
+static int refuse_port(const struct verbs_options *opt, const struct verbs_rail *r,
+		       const struct wanted *w, struct pfw_error *err)
+{
+	unsigned most = r->device.phys_port_cnt;
+
+	if (w->port > most)
+		return pfw_error_set(err, ENXIO, "rails = \"%s\": %s has no port %u; "
+				     "its last one is port %u", opt->rails, w->name,
+				     w->port, most);
+	return pfw_error_set(err, ENODEV, "%s of the RDMA device %s is not active: is "
+			     "the link up? (rdma link, ip link)",
+			     w->port ? "the port that rails names" : "every port",
+			     w->name);
+}
+
+static int refuse_gid(const struct verbs_options *opt, const struct verbs_rail *r,
+		      struct pfw_error *err)
+{
+	char name[IBV_SYSFS_NAME_MAX + 16];
+
+	verbs_rail_name(r, name, sizeof(name));
+	if (opt->gid_index < 0)
+		return pfw_error_set(err, ENODEV, "%s has no usable GID: give its "
+				     "network interface an IP address", name);
+	return pfw_error_set(err, EADDRNOTAVAIL, "gid_index = %d: that row of %s is "
+			     "empty, or past the end of its table of %d: ibv_devinfo "
+			     "-v shows it, or leave gid_index out", opt->gid_index,
+			     name, r->attr.gid_tbl_len);
 }
 
 static int open_rail(struct ibv_device **list, int n, const struct wanted *w,
 		     const struct verbs_options *opt, struct verbs_rail *r,
 		     struct pfw_error *err)
 {
-	char name[IBV_SYSFS_NAME_MAX + 16];
 	int i = 0, rc;
 
 	while (i < n && strcmp(ibv_get_device_name(list[i]), w->name))
 		i++;
 	if (i == n)
-		return pfw_error_set(err, ENODEV, "there is no RDMA device %s: "
-				     "rdma link shows those that there are",
-				     w->name);
+		return refuse_name(opt, w->name, list, n, err);
 	rc = open_device(list[i], r);
 	if (rc)
-		return refuse_open(w->name, rc, err);
-	rc = find_port(r, w->port);
-	if (rc) {
-		pfw_error_set(err, ENOLINK, "the RDMA device %s has no active port%s: "
-			      "is the link up? (rdma link, ip link)", w->name,
-			      w->port ? " of that number" : "");
-		goto err_close;
-	}
-	r->immediate = verbs_has_immediate(r->context);
-	rc = verbs_gids_find(r, opt->gid_index);
-	if (!rc)
-		return 0;
-	verbs_rail_name(r, name, sizeof(name));
-	if (opt->gid_index >= 0)
-		pfw_error_set(err, -rc, "gid_index %d of %s is empty or past the end "
-			      "of its table of %d: ibv_devinfo -v shows it, or leave "
-			      "gid_index out", opt->gid_index, name,
-			      r->attr.gid_tbl_len);
+		return refuse_open(opt, w->name, rc, err);
+	if (find_port(r, w->port))
+		rc = refuse_port(opt, r, w, err);
+	else if (verbs_gids_find(r, opt->gid_index))
+		rc = refuse_gid(opt, r, err);
 	else
-		pfw_error_set(err, -rc, "%s has no usable GID: give its network "
-			      "interface an IP address", name);
-err_close:
-	ibv_close_device(r->context);
+		r->immediate = verbs_has_immediate(r->context);
+	if (rc)
+		ibv_close_device(r->context);
 	return rc;
 }
 
@@ -149,7 +187,7 @@ static int count_devices(struct ibv_device ***list)
 
 size_t verbs_rail_describe(const struct verbs_rail *r, char *out, size_t len)
 {
-	char name[IBV_SYSFS_NAME_MAX + 16], gid[INET6_ADDRSTRLEN];
+	char name[IBV_SYSFS_NAME_MAX + 16];
 	size_t at;
 
 	at = (size_t)snprintf(out, len, "%s, %s, MTU %u",
@@ -158,31 +196,61 @@ size_t verbs_rail_describe(const struct verbs_rail *r, char *out, size_t len)
 				      "RoCE" : "InfiniBand",
 			      128u << r->attr.active_mtu);
 	if (at < len && r->n_gids)
-		at += (size_t)snprintf(out + at, len - at, ", gid %u (%s)",
-				       r->gids[0].index,
-				       verbs_gid_text(&r->gids[0].gid, gid));
+		at += (size_t)snprintf(out + at, len - at, ", gid %u",
+				       r->gids[0].index);
 	return at < len ? at : len;
 }
 
 /* "rxe0 port 1, ..., WRITE_WITH_IMM; one of 2 devices; ulimit -l is 8192 KiB". */
 static void describe(struct verbs_rail *r, int n, char *out, size_t len)
 {
-	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	uint64_t limit = verbs_lock_limit();
+	char gid[INET6_ADDRSTRLEN];
 	size_t at;
 
 	verbs_gids_find(r, -1);
 	at = verbs_rail_describe(r, out, len);
+	if (at < len && r->n_gids)
+		at += (size_t)snprintf(out + at, len - at, " (%s)",
+				       verbs_gid_text(&r->gids[0].gid, gid));
 	if (at < len)
 		at += (size_t)snprintf(out + at, len - at, ", %s",
 				       verbs_has_immediate(r->context) ?
 					       "WRITE_WITH_IMM" : "WRITE, then SEND");
 	if (at < len && n > 1)
 		at += (size_t)snprintf(out + at, len - at, "; one of %d devices", n);
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (at < len && limit.rlim_cur != RLIM_INFINITY)
+	if (at < len && limit != UINT64_MAX)
 		snprintf(out + at, len - at, "; ulimit -l is %llu KiB: slots are "
-			 "locked memory", (unsigned long long)limit.rlim_cur >> 10);
+			 "locked memory", (unsigned long long)limit >> 10);
 	ibv_close_device(r->context);
+}
+
+/* One that the kernel has and libibverbs has not. */
+static bool lacks_provider(char name[64])
+{
+	DIR *dir = opendir("/sys/class/infiniband");
+	const struct dirent *e = NULL;
+
+	while (dir && (e = readdir(dir)) && *e->d_name == '.')
+		;
+	if (e)
+		snprintf(name, 64, "%.63s", e->d_name);
+	if (dir)
+		closedir(dir);
+	return e;
+}
+
+static void tell_none(char *why, size_t len)
+{
+	char name[64];
+
+	if (lacks_provider(name))
+		snprintf(why, len, "the kernel has the device %s, libibverbs has no "
+			 "provider for it: install it (Debian: ibverbs-providers); in "
+			 "a container: --device=/dev/infiniband", name);
+	else
+		snprintf(why, len, "no device, neither InfiniBand nor RoCE (rdma link, "
+			 "lspci: is its driver loaded?); " SOFT_ROCE);
 }
 
 int verbs_probe(char *why, size_t len)
@@ -194,7 +262,7 @@ int verbs_probe(char *why, size_t len)
 	if (!rc)
 		describe(&r, n, why, len);
 	else if (!n)
-		snprintf(why, len, "no device; " SOFT_ROCE);
+		tell_none(why, len);
 	else
 		snprintf(why, len, "%s%s cannot be opened, has no active port or is "
 			 "neither InfiniBand nor RoCE: "
@@ -228,32 +296,52 @@ static const char *read_wanted(const char *text, struct wanted *w)
 	return *end ? NULL : end;
 }
 
-static int choose(const struct verbs_options *opt, struct ibv_device **list, int n,
-		  struct wanted *w, uint32_t *n_wanted, struct pfw_error *err)
+static bool names_rails(const struct verbs_options *opt)
+{
+	return opt->rails && *opt->rails;
+}
+
+/* As option rails names them. */
+static int read_rails(const struct verbs_options *opt, struct wanted *w,
+		      uint32_t *n_wanted, struct pfw_error *err)
 {
 	const char *text = opt->rails;
-	struct verbs_rail r;
-	char why[256];
 
 	*n_wanted = 0;
-	if (!text || !*text) {
-		if (first_active(list, n, &r)) {
-			verbs_probe(why, sizeof(why));
-			return pfw_error_set(err, ENODEV, "verbs: %s", why);
-		}
-		snprintf(w->name, sizeof(w->name), "%s",
-			 ibv_get_device_name(r.context->device));
-		w->port = r.port;
-		ibv_close_device(r.context);
-		*n_wanted = 1;
-		return 0;
-	}
 	while (text && *text && *n_wanted < VERBS_RAILS)
 		text = read_wanted(text, &w[(*n_wanted)++]);
 	if (!text || *text)
 		return pfw_error_set(err, EINVAL, "rails = \"%s\": must be 1 to %u "
 				     "times DEVICE[:PORT], with commas between them",
 				     opt->rails, VERBS_RAILS);
+	return 0;
+}
+
+int verbs_rails_check(const struct verbs_options *opt, struct pfw_error *err)
+{
+	struct wanted wanted[VERBS_RAILS];
+	uint32_t n;
+
+	return names_rails(opt) ? read_rails(opt, wanted, &n, err) : 0;
+}
+
+static int choose(const struct verbs_options *opt, struct ibv_device **list, int n,
+		  struct wanted *w, uint32_t *n_wanted, struct pfw_error *err)
+{
+	struct verbs_rail r;
+	char why[256];
+
+	if (names_rails(opt))
+		return read_rails(opt, w, n_wanted, err);
+	if (first_active(list, n, &r)) {
+		verbs_probe(why, sizeof(why));
+		return pfw_error_set(err, ENODEV, "verbs: %s", why);
+	}
+	snprintf(w->name, sizeof(w->name), "%s",
+		 ibv_get_device_name(r.context->device));
+	w->port = r.port;
+	ibv_close_device(r.context);
+	*n_wanted = 1;
 	return 0;
 }
 

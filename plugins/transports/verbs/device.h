@@ -40,11 +40,15 @@ struct verbs_rails {
 /** Is there a device with an active port?  As pfw_transport_ops.probe. */
 int verbs_probe(char *why, size_t len);
 
+/** Is option rails well formed?  No device is looked at. */
+int verbs_rails_check(const struct verbs_options *opt, struct pfw_error *err);
+
+/** -ENODEV: nothing to use on this machine; else an option is wrong. */
 int verbs_rails_open(struct verbs_rails *rails, const struct verbs_options *opt,
 		     struct pfw_error *err);
 void verbs_rails_close(struct verbs_rails *rails);
 
-/** "mlx5_0 port 1, RoCE, MTU 4096, gid 3 (10.0.0.1)"; what fits. */
+/** "mlx5_0 port 1, RoCE, MTU 4096, gid 3"; what fits. */
 size_t verbs_rail_describe(const struct verbs_rail *r, char *out, size_t len);
 
 /** "mlx5_0 port 1". */

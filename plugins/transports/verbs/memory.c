@@ -43,6 +43,18 @@ static uint64_t lay_out_apart(struct verbs_channel *c)
 	return headers;
 }
 
+uint64_t verbs_memory_locked(const struct pfw_channel_info *info)
+{
+	struct verbs_channel c = { .n_slots = info->n_slots,
+				   .slot_bytes = info->slot_bytes };
+
+	if (info->memory == PFW_MEM_HOST)
+		lay_out(&c);
+	else
+		lay_out_apart(&c);
+	return c.pages_bytes;
+}
+
 static int take_pages(struct verbs_channel *c, struct pfw_error *err)
 {
 	void *at = mmap(NULL, c->pages_bytes, PROT_READ | PROT_WRITE,

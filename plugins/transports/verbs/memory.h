@@ -12,6 +12,9 @@
 int verbs_memory_make(struct verbs_channel *c, struct pfw_error *err);
 void verbs_memory_free(struct verbs_channel *c);
 
+/** Bytes of the host that one rail locks for an end of a channel. */
+uint64_t verbs_memory_locked(const struct pfw_channel_info *info);
+
 /** With every rail; the protection domains are there. */
 int verbs_memory_register(struct verbs_channel *c, struct pfw_error *err);
 void verbs_memory_deregister(struct verbs_channel *c);

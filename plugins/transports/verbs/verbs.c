@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "memory.h"
 #include "reach.h"
+#include "ready.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -359,7 +360,8 @@ static void verbs_stats(void *channel, struct pfw_channel_stats *out)
 	give(out, out->size, &stats, sizeof(stats));
 }
 
-/* "rxe0 port 1, ... and 1 more; WRITE_WITH_IMM; GPU memory by dmabuf". */
+/* "rxe0 port 1, ... and 1 more; WRITE_WITH_IMM; GPU memory by dmabuf": no address,
+ * so that ranks that are alike say the same. */
 static void verbs_describe(void *transport, char *out, size_t len)
 {
 	const struct verbs_transport *t = transport;
@@ -392,6 +394,7 @@ static const struct pfw_transport_ops ops = {
 	.check = check_channel,
 	.stats = verbs_stats,
 	.describe = verbs_describe,
+	.ready = verbs_ready,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_TRANSPORT, .name = "verbs",

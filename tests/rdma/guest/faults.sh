@@ -69,13 +69,30 @@ ended 'queue pairs that fail' 'stopped from outside.*\|answer'
 
 # Without the right to lock memory, and with little of it.
 if command -v setpriv >/dev/null; then
-	(ulimit -l 64 && setpriv --bounding-set -ipc_lock pipefw run sleep.cfg --quiet \
-		--out locked --steps 1) 2>err && { echo 'nothing was locked'; exit 1; }
-	cat err
-	grep -q 'ulimit -l' err || exit 1
+	for how in '--quiet --out locked' --dry-run; do
+		status=0
+		(ulimit -l 64 && setpriv --bounding-set -ipc_lock pipefw run sleep.cfg \
+			--steps 1 $how) >out 2>err || status=$?
+		cat err
+		grep -q 'verbs locks .*, and ulimit -l is 64 KiB: raise it' err || exit 1
+		[ $status = 0 ] || [ "$status $how" = '11 --quiet --out locked' ] || exit 1
+		[ ! -e locked ] || { echo 'ranks were started'; exit 1; }
+	done
 fi
-for bad in rails=nowhere gid_index=99 rails=rxe0:7; do
-	pipefw run sleep.cfg --quiet --overwrite --out bad --steps 1 --set transport.$bad 2>err &&
-		{ echo "$bad is taken"; exit 1; }
-	grep -v '^$' err | head -n 1
-done
+
+# refused TEXT OPTION: before ranks are started, and by --dry-run.
+refused() {
+	for how in '--out bad' --dry-run; do
+		status=0
+		pipefw run sleep.cfg --quiet --steps 1 $how --set "$2" >out 2>err ||
+			status=$?
+		cat err
+		[ $status = 2 ] && [ ! -e bad ] && grep -q -e "--set $2: $1" err ||
+			{ echo "$2, $how: status $status"; exit 1; }
+	done
+}
+
+refused 'rails = "nowhere": there is no .* those that there are .*: rxe0$' \
+	transport.rails=nowhere
+refused 'rails = "rxe0:7": rxe0 has no port 7' transport.rails=rxe0:7
+refused 'gid_index = 99: that row of rxe0 port 1 is empty' transport.gid_index=99
