@@ -205,6 +205,13 @@ static void test_one_rail(void)
 	says(&p, 0, "; GPU memory by staging: dmabuf: Cannot allocate memory");
 	CU_ASSERT_EQUAL(fake.dmabufs, 1);
 	CU_ASSERT_EQUAL(gpus[0].bytes, 0);
+	/* There may be room for another channel, and the header tells of both. */
+	pair_close_ends(&p);
+	fake.registrations_left = ~0u;
+	p.device_ops[0] = &shares;
+	CU_ASSERT_EQUAL(pair_open_ends(&p, 2, 64), 0);
+	CU_ASSERT_EQUAL(fake.dmabufs, 3);
+	says(&p, 0, "; GPU memory by dmabuf, staging: dmabuf: Cannot allocate memory");
 	close_all(&p);
 }
 

@@ -13,6 +13,7 @@
  *               lane.c      queue pairs
  *               memory.c    slots, and their registration
  *               reach.c     the same, of slots that are a GPU's memory
+ *               ready.c     before all that: could it be
  *    messages   flow.c      acquire, send, receive, release
  *               complete.c  completions
  *               fault.c     their failures in words
@@ -43,7 +44,8 @@ struct verbs_transport {
 	uint64_t registered; /* bytes */
 	uint32_t n_by_send;  /* channels that were opened so */
 	uint32_t n_ways[VERBS_WAYS]; /* likewise */
-	char unreached[256]; /* why a GPU's memory cannot be used; "": not so */
+	char unreached[256]; /* why a GPU's memory was not used; "": not so */
+	bool unreachable;    /* for that reason none ever will be */
 };
 
 struct verbs_lane {

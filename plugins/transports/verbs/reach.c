@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What has failed once is not tried again: it would take memory each time. */
 static int refuse(const struct verbs_transport *t, struct pfw_error *err)
 {
 	return pfw_error_set(err, ENOTSUP, "the adapter does not reach the GPU's "
@@ -19,7 +18,7 @@ int verbs_reach_make(struct verbs_channel *c, struct pfw_error *err)
 	void *at;
 	int rc;
 
-	if (*c->transport->unreached)
+	if (c->transport->unreachable)
 		return refuse(c->transport, err);
 	rc = c->device_ops->alloc(c->device, c->memory_bytes, &at, err);
 	if (!rc)
@@ -80,6 +79,10 @@ static int try_ways(struct verbs_channel *c, int dmabuf, uint64_t offset)
 	snprintf(t->unreached, sizeof(t->unreached), "dmabuf: %s, peer memory: %s",
 		 dmabuf < 0 ? "the GPU's driver gives none" : strerror(by_dmabuf),
 		 strerror(by_peer));
+	/* Where there was no room for this channel (the card's window on the bus,
+	 * the adapter's tables) there may be for a smaller one.  Anything else is
+	 * not tried again: it would take memory of the card each time. */
+	t->unreachable |= by_dmabuf != ENOMEM && by_peer != ENOMEM;
 	return -ENOTSUP;
 }
 
@@ -96,6 +99,7 @@ int verbs_reach_register(struct verbs_channel *c, struct pfw_error *err)
 				&offset, &why);
 	if (rc) {
 		snprintf(t->unreached, sizeof(t->unreached), "%.250s", why.text);
+		t->unreachable = true;
 		return refuse(t, err);
 	}
 	rc = try_ways(c, dmabuf, offset);
