@@ -2,32 +2,43 @@
 
 #include "complete.h"
 #include "gid.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
-/* "channel activation 0 -> 1, rxe0 port 1 gid 1 10.0.0.1 qp 17 -> ...". */
+/* "rank 1 on nodeb", or "rank 1". */
+static const char *who(uint32_t rank, const char *host, char out[80])
+{
+	snprintf(out, 80, "rank %u%s%s", rank, *host ? " on " : "", host);
+	return out;
+}
+
+/* "activation channel 0 -> 1, message 5, between rank 0 on nodea, rxe0 port 1 gid 1
+ * (10.0.0.1) qp 17, and rank 1 on nodeb, ...". */
 static void both_ends(const struct verbs_channel *c, uint32_t lane, char *out,
 		      size_t len)
 {
 	const struct verbs_lane *l = &c->lane[lane];
 	const struct verbs_rail *rail = &c->transport->rails.rail[l->rail];
 	const struct verbs_lane_hello *peer = &c->peer.lane[lane];
+	const struct verbs_listener *self = &c->transport->listener;
 	char own[INET6_ADDRSTRLEN], other[INET6_ADDRSTRLEN], name[80];
+	char we[80], they[80];
 	union ibv_gid gid;
 
 	memcpy(gid.raw, peer->gid, sizeof(gid.raw));
-	snprintf(out, len, "%s channel %u -> %u, %s gid %u (%s) qp %u to rank %u "
-		 "(process %d) %s port %u (%s) qp %u, message %llu",
+	snprintf(out, len, "%s channel %u -> %u, message %llu, between %s, %s gid %u "
+		 "(%s) qp %u, and %s, process %d, %s port %u (%s) qp %u",
 		 pfw_channel_kind_name(c->kind), c->from, c->to,
+		 (unsigned long long)c->next, who(self->rank, self->host, we),
 		 verbs_rail_name(rail, name, sizeof(name)),
 		 rail->gids[l->gid].index,
 		 verbs_gid_text(&rail->gids[l->gid].gid, own),
-		 l->qp ? l->qp->qp_num : 0, verbs_peer_rank(c), c->peer.pid,
-		 peer->device, peer->port, verbs_gid_text(&gid, other), peer->qpn,
-		 (unsigned long long)c->next);
+		 l->qp ? l->qp->qp_num : 0,
+		 who(verbs_peer_rank(c), c->peer.host, they), c->peer.pid,
+		 peer->device, peer->port, verbs_gid_text(&gid, other), peer->qpn);
 }
 
 int verbs_refused(const struct verbs_rail *rail, const char *what, int code,
@@ -48,13 +59,12 @@ int verbs_no_registration(const struct verbs_channel *c,
 			  const struct verbs_rail *rail, int code,
 			  struct pfw_error *err)
 {
-	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
-	char name[80], most[64] = "is unlimited";
+	char name[80], most[64] = "sets no limit";
+	uint64_t limit = verbs_lock_limit();
 
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (limit.rlim_cur != RLIM_INFINITY)
+	if (limit != UINT64_MAX)
 		snprintf(most, sizeof(most), "is %llu KiB",
-			 (unsigned long long)limit.rlim_cur >> 10);
+			 (unsigned long long)limit >> 10);
 	code = code ? code : EIO;
 	return pfw_error_set(err, code, "%s does not register %llu KiB for slots of the "
 		"%s channel %u -> %u (%s); %llu KiB are registered, ulimit -l %s%s",
@@ -62,10 +72,7 @@ int verbs_no_registration(const struct verbs_channel *c,
 		(unsigned long long)c->memory_bytes >> 10,
 		pfw_channel_kind_name(c->kind), c->from, c->to, strerror(code),
 		(unsigned long long)c->transport->registered >> 10, most,
-		code == ENOMEM || code == EPERM ?
-			": raise it: ulimit -l unlimited, LimitMEMLOCK=infinity "
-			"(systemd), --ulimit memlock=-1 (docker), memlock in "
-			"/etc/security/limits.conf" : "");
+		code == ENOMEM || code == EPERM ? ": " VERBS_RAISE_LOCK : "");
 }
 
 int verbs_unreachable(const struct verbs_channel *c, uint32_t lane, int code,
@@ -129,10 +136,25 @@ static const char *hint(const struct verbs_channel *c, enum ibv_wc_status status
 
 int verbs_gone(const struct verbs_channel *c, struct pfw_error *err)
 {
-	return pfw_error_set(err, EPIPE, "rank %u (process %d%s%s) %s",
-			     verbs_peer_rank(c), c->peer.pid,
-			     *c->peer.host ? " on " : "", c->peer.host,
-			     c->bye ? "has closed the channel" : "is gone");
+	char ends[512], they[80];
+
+	both_ends(c, 0, ends, sizeof(ends));
+	return pfw_error_set(err, EPIPE, "%s %s: %s: what it said last, or dmesg there, "
+			     "may say why",
+			     who(verbs_peer_rank(c), c->peer.host, they),
+			     c->bye ? "has closed the channel" : "is gone", ends);
+}
+
+int verbs_watch(const struct verbs_channel *c, uint32_t rail, struct pfw_error *err)
+{
+	struct pfw_error why = { 0 };
+	char ends[512];
+
+	if (!verbs_rail_watch(&c->transport->rails.rail[rail], &why))
+		return 0;
+	/* The first lane of a rail has its number. */
+	both_ends(c, rail, ends, sizeof(ends));
+	return pfw_error_set(err, why.code, "%s: %s", why.text, ends);
 }
 
 void verbs_broke(struct verbs_channel *c, const struct ibv_wc *wc)

@@ -25,4 +25,7 @@ void verbs_nonsense(struct verbs_channel *c, const char *what, uint32_t tag);
 /** The other end is gone: -EPIPE. */
 int verbs_gone(const struct verbs_channel *c, struct pfw_error *err);
 
+/** What one of the rails has to say, once it cannot go on. */
+int verbs_watch(const struct verbs_channel *c, uint32_t rail, struct pfw_error *err);
+
 #endif

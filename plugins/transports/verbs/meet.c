@@ -67,7 +67,9 @@ static void take_info(struct verbs_listener *l,
 
 	*l = (struct verbs_listener){ .rank = info->rank, .ranks = info->ranks,
 				      .job = info->job };
-	snprintf(l->host, sizeof(l->host), "%s", info->host ? info->host : "");
+	/* As people call it, which the id of a host need not be. */
+	if (gethostname(l->host, sizeof(l->host) - 1))
+		*l->host = '\0';
 	if (info->size > offsetof(struct pfw_transport_info, address))
 		ip = info->address;
 	snprintf(l->self.ip, sizeof(l->self.ip), "%s", ip ? ip : "127.0.0.1");

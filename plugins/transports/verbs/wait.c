@@ -135,6 +135,6 @@ int verbs_check(struct verbs_channel *c, struct pfw_error *err)
 	if (c->broken.code)
 		return pfw_error_set(err, c->broken.code, "%s", c->broken.text);
 	for (uint32_t r = 0; !rc && r < c->transport->rails.n; r++)
-		rc = verbs_rail_watch(&c->transport->rails.rail[r], err);
+		rc = verbs_watch(c, r, err);
 	return rc;
 }
