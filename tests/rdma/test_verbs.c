@@ -498,6 +498,9 @@ static void test_goodbyes(void)
 	fake.xor_imm = verbs_tag(1, 0) ^ VERBS_BYE;
 	CU_ASSERT_EQUAL(pair_send(&p, 1, 1, 8), 0);
 	CU_ASSERT_EQUAL(pair_take(&p, &slot, 0, 8), -EPIPE);
+	pair_expect(&p, "has closed the channel: activation channel 0 -> 1");
+	pair_expect(&p, "between rank 1 on ");
+	pair_expect(&p, ", and rank 0 on ");
 	pair_close(&p);
 }
 

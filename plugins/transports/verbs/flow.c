@@ -56,8 +56,7 @@ static int no_slot(const struct verbs_channel *c, uint32_t slot,
 static int is_over(const struct verbs_channel *c, struct pfw_error *err)
 {
 	if (c->bye)
-		return pfw_error_set(err, EPIPE, "rank %u (process %d) has closed the "
-				     "channel", verbs_peer_rank(c), c->peer.pid);
+		return verbs_gone(c, err);
 	if (!c->broken.code)
 		return 0;
 	return pfw_error_set(err, c->broken.code, "%s", c->broken.text);
