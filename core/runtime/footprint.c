@@ -38,16 +38,29 @@ static void ask_forms(const struct pfw_job *job,
 		}
 }
 
+/* One that has memory of its own has kernels that nobody has seen yet: it is taken
+ * to have weights in act for its products, and no packed ones. */
+static void ask_unopened(const struct pfw_job *job,
+			 const struct pfw_device_ops *ops,
+			 const struct pfw_values *opt,
+			 const struct pfw_device_info *info,
+			 struct pfw_device_footprint *f)
+{
+	static const struct pfw_kernels none = { .size = sizeof(none) };
+	const struct pfw_device device = { .kernels = &none,
+					   .props.act_dtype = info->dtype };
+
+	ask_forms(job, &device, f);
+	f->own = ops->own_bytes ? ops->own_bytes(opt, info) : 0;
+}
+
 static int ask_device(const struct pfw_job *job, uint32_t index,
 		      uint32_t threads, struct pfw_device_footprint *f,
 		      struct pfw_error *err)
 {
 	const struct pfw_choice *choice = pfw_config_device(job->cfg, index);
 	const struct pfw_device_ops *ops = &choice->plugin->ops.device;
-	const struct pfw_device_info info = {
-		.size = sizeof(info), .dtype = job->cfg->dtype,
-		.threads = threads,
-	};
+	const struct pfw_device_info info = pfw_job_device_info(job, threads);
 	struct pfw_device device = { .props.size = sizeof(device.props) };
 	void *object;
 	int rc;
@@ -55,8 +68,10 @@ static int ask_device(const struct pfw_job *job, uint32_t index,
 	f->forms = calloc(job->model->n_uses + 1, sizeof(*f->forms));
 	if (!f->forms)
 		return pfw_error_set(err, ENOMEM, "out of memory");
-	if (ops->memory && ops->memory != PFW_MEM_HOST)
+	if (ops->memory && ops->memory != PFW_MEM_HOST) {
+		ask_unopened(job, ops, choice->values, &info, f);
 		return 0;
+	}
 	rc = ops->open(choice->values, &info, &object, &device.props, err);
 	if (rc)
 		return rc;

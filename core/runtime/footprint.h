@@ -12,14 +12,15 @@ struct pfw_footprint {
 	uint64_t process; /**< what each process begins with: a copy of what the
 			       launcher, this process, has by now */
 	struct pfw_device_footprint {
-		uint64_t own;    /**< of each rank, in host memory */
+		uint64_t own;    /**< of each rank, in the memory that it
+				      computes in */
 		uint64_t *forms; /**< [uses] of a weight, besides the fp32:
 				      forms.h */
 	} device[1 + PFW_MAX_EXCEPTIONS]; /**< as the config counts them */
 };
 
 /** Asks the devices for ranks of @p threads threads; one that has memory of its own
- *  takes nothing and is not opened, of others the refusal is given.  Asked when the
+ *  is not opened, of others the refusal is given.  Asked when the
  *  job is as it would be launched. */
 int pfw_footprint_open(const struct pfw_job *job, uint32_t threads,
 		       struct pfw_footprint *out, struct pfw_error *err);

@@ -64,6 +64,26 @@ static int check_limits(const struct pfw_job *job,
 						     err) : 0;
 }
 
+static void take_attention(struct pfw_job *job)
+{
+	const struct pfw_model *model = job->model;
+
+	if (job->programs[PFW_PROGRAM_TRAIN].program && model->ops->attention)
+		model->ops->attention(model->object, &model->shape,
+				      &job->attention);
+}
+
+struct pfw_device_info pfw_job_device_info(const struct pfw_job *job,
+					   uint32_t threads)
+{
+	return (struct pfw_device_info){
+		.size = sizeof(struct pfw_device_info),
+		.dtype = job->cfg->dtype,
+		.threads = threads,
+		.attention = job->attention.size ? &job->attention : NULL,
+	};
+}
+
 static int check_devices(const struct pfw_job *job, struct pfw_error *err)
 {
 	int rc = 0;
@@ -170,6 +190,8 @@ int pfw_job_open(const struct pfw_job_options *how, struct pfw_job **out,
 		rc = open_model(job, how->generate, err);
 		if (!rc)
 			rc = check_devices(job, err);
+		if (!rc)
+			take_attention(job);
 		if (rc)
 			pfw_config_blame(job->cfg, "model", err);
 	}

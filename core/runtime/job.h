@@ -64,6 +64,7 @@ struct pfw_job {
 	uint64_t steps;               /**< train until so many are done */
 	struct pfw_trace **traces;    /**< [ranks] of this host, else NULL; no
 					   array: nothing is recorded */
+	struct pfw_attention attention; /**< of training; size 0: none */
 	uint32_t first_here, n_here;  /**< ranks of this host; none: all are */
 	/* Generation. */
 	const int32_t *prompt;
@@ -89,6 +90,10 @@ void pfw_job_close(struct pfw_job *job);
 int pfw_job_open_traces(struct pfw_job *job, struct pfw_error *err);
 /** What ranks that have ended could not write themselves. */
 int pfw_job_write_traces(const struct pfw_job *job, struct pfw_error *err);
+
+/** How a device is opened for ranks of @p threads threads; the rest is 0. */
+struct pfw_device_info pfw_job_device_info(const struct pfw_job *job,
+					   uint32_t threads);
 
 /** Index in job->edges, PFW_NONE: no such edge. */
 uint32_t pfw_job_edge(const struct pfw_job *job, uint32_t from, uint32_t to,

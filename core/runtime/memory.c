@@ -73,15 +73,13 @@ static int check_device(const struct pfw_rank *rank, struct pfw_error *err)
 static int open_device(struct pfw_rank *rank, struct pfw_error *err)
 {
 	const struct pfw_choice *choice = pfw_rank_device(rank);
-	struct pfw_device_info info = {
-		.size = sizeof(info),
-		.rank = rank->rank,
-		.dtype = rank->job->cfg->dtype,
-		.threads = rank->boot->threads,
-		.index = rank->rank - rank->boot->place->first,
-		.spin_ns = rank->has_core ? PFW_SPIN_NS : 0,
-	};
+	struct pfw_device_info info =
+		pfw_job_device_info(rank->job, rank->boot->threads);
 	int rc;
+
+	info.rank = rank->rank;
+	info.index = rank->rank - rank->boot->place->first;
+	info.spin_ns = rank->has_core ? PFW_SPIN_NS : 0;
 
 	rank->device_ops = &choice->plugin->ops.device;
 	rank->device.props.size = sizeof(rank->device.props);

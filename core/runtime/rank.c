@@ -25,6 +25,7 @@ static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 	const struct pfw_config *cfg = rank->job->cfg;
 	uint32_t index = pfw_config_device_of(cfg, rank->rank);
 	const char *graphs = pfw_rank_graphs_text(rank);
+	const char *remark = rank->device.props.remark;
 	struct pfw_event event = { .type = PFW_EVENT_NOTE };
 	char threads[32] = "", ranks[48] = "";
 	int rc;
@@ -45,6 +46,11 @@ static int tell_device(struct pfw_rank *rank, struct pfw_error *err)
 		 cfg->stochastic ? ", stochastic rounding" : "",
 		 rank->device.props.path, threads, ranks);
 	rc = rank->boot->ops->tell(rank->boot, &event, err);
+	if (!rc && *remark) {
+		snprintf(event.text, sizeof(event.text), "  device     %s%s",
+			 remark, ranks);
+		rc = rank->boot->ops->tell(rank->boot, &event, err);
+	}
 	if (rc || !graphs)
 		return rc;
 	snprintf(event.text, sizeof(event.text), "  graphs     %s%s", graphs,

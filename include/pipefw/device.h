@@ -239,6 +239,8 @@ struct pfw_device_props {
 	uint64_t queue_bytes; /**< host memory that a queue takes, with its
 				   threads; what kernels need for ordinary
 				   shapes */
+	char remark[256];   /**< what an option that leaves it to the device came
+				 to, for the run's header; "": nothing to say */
 };
 
 /** How a rank opens its device. */
@@ -251,6 +253,8 @@ struct pfw_device_info {
 			       take its cards in turn */
 	uint64_t spin_ns; /**< how long a thread may look for work before it
 			       sleeps; 0: cores are shared */
+	const struct pfw_attention *attention; /**< what it will be asked for in
+			       training: its sizes; NULL: none */
 };
 
 /** Memory of a device, in words that another process of the host understands; the
@@ -376,6 +380,12 @@ struct pfw_device_ops {
 	int (*run_graph)(void *queue, void *graph, struct pfw_error *err);
 	/** Its queue has been waited for. */
 	void (*close_graph)(void *graph);
+
+	/** (optional: none)  Memory of its own, see `memory`, that it keeps for
+	 *  itself when it is opened so, with the three queues of a rank; asked
+	 *  before it is. */
+	uint64_t (*own_bytes)(const struct pfw_values *opt,
+			      const struct pfw_device_info *info);
 };
 
 /** What a stage is given. */

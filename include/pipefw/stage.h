@@ -188,6 +188,10 @@ struct pfw_stage_ops {
 	int (*check)(void *model, const struct pfw_call_shape *shape,
 		     const struct pfw_device_limits *limits,
 		     struct pfw_error *err);
+	/** (optional: it has none)  The attention that its calls of this shape
+	 *  ask for: batch, seq, heads and head_size; the pointers are NULL. */
+	void (*attention)(void *model, const struct pfw_call_shape *shape,
+			  struct pfw_attention *out);
 };
 
 PFW_END_DECLS

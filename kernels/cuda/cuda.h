@@ -60,7 +60,7 @@ struct cuda_device {
 	struct cuda_loan *loans; /* other processes' memory */
 	struct cuda_words words; /* NULLs: not looked for yet, or none */
 	uint32_t graphs; /* PFW_GRAPHS_*, or 0 */
-	size_t cudnn;    /* version that does attention; 0: our own kernels */
+	struct cuda_dnn *dnn; /* does attention of one shape; NULL: our own do */
 };
 
 struct cuda_plan;
@@ -71,7 +71,6 @@ struct cuda_queue {
 	cudaStream_t stream;
 	void *workspace; /* PFW_CUDA_WORKSPACE, then CUDA_ASIDE */
 	struct cuda_plan *plans;
-	struct cuda_dnn *dnn; /* NULL until it does attention */
 	const char *failed_call; /* NULL: all is well */
 	cudaError_t failed;
 };
@@ -166,10 +165,16 @@ int cuda_multiply(struct cuda_queue *q, const struct cuda_shape *shape,
 void cuda_free_plans(struct cuda_queue *q);
 
 /* dnn.c */
-/** Version of the library, which is loaded. */
-int cuda_dnn_version(size_t *version, struct pfw_error *err);
-void cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
-			int backward);
+/** Attention of these sizes, with its workspace, in bf16; what is not there, and
+ *  what cuDNN does not do, is refused. */
+int cuda_dnn_open(struct cuda_device *dev, const struct pfw_attention *a,
+		  struct cuda_dnn **out, struct pfw_error *err);
+/** The most that the workspace takes, known without a card. */
+uint64_t cuda_dnn_bytes(const struct pfw_attention *a);
+size_t cuda_dnn_version(const struct cuda_dnn *dnn);
+/** 0, or -1: it is not of those sizes. */
+int cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
+		       int backward);
 void cuda_dnn_close(struct cuda_dnn *dnn);
 
 /* gemm.c */

@@ -87,7 +87,7 @@ static int choose_card(const struct pfw_values *opt,
 	return 0;
 }
 
-static int describe(const struct cuda_device *dev,
+static int describe(const struct cuda_device *dev, const char *remark,
 		    struct pfw_device_props *out, struct pfw_error *err)
 {
 	struct pfw_device_props p = { .size = sizeof(p) };
@@ -109,10 +109,12 @@ static int describe(const struct cuda_device *dev,
 	n = snprintf(p.path, sizeof(p.path), "%.64s, sm_%d%d, cublasLt %d.%d",
 		     card.name, card.major, card.minor, CUBLAS_VER_MAJOR,
 		     CUBLAS_VER_MINOR);
-	if (dev->cudnn)
+	if (dev->dnn)
 		snprintf(p.path + n, sizeof(p.path) - (size_t)n,
-			 ", cuDNN %zu.%zu", dev->cudnn / 10000,
-			 dev->cudnn / 100 % 100);
+			 ", attention by cuDNN %zu.%zu",
+			 cuda_dnn_version(dev->dnn) / 10000,
+			 cuda_dnn_version(dev->dnn) / 100 % 100);
+	snprintf(p.remark, sizeof(p.remark), "%.255s", remark);
 	*out = p;
 	return 0;
 }
@@ -123,6 +125,7 @@ static void device_close(void *device)
 
 	if (!dev)
 		return;
+	cuda_dnn_close(dev->dnn);
 	if (dev->stream)
 		cudaStreamDestroy(dev->stream);
 	if (dev->handle)
@@ -166,16 +169,48 @@ static uint32_t read_graphs(const struct pfw_values *opt)
 	       !strcmp(text, "on")   ? PFW_GRAPHS_ALWAYS : 0;
 }
 
-static int choose_attention(struct cuda_device *dev,
-			    const struct pfw_values *opt, struct pfw_error *err)
+static int try_cudnn(struct cuda_device *dev,
+		     const struct pfw_device_info *info, struct pfw_error *err)
 {
-	if (!opt || strcmp(pfw_value_string(opt, "attention"), "cudnn"))
-		return 0;
 	if (dev->act != PFW_BF16)
-		return pfw_error_set(err, EINVAL,
-				     "cuda: attention = \"cudnn\" is for "
-				     "device.dtype = \"bf16\" alone");
-	return cuda_dnn_version(&dev->cudnn, err);
+		return pfw_error_set(err, EINVAL, "it is for device.dtype = "
+				     "\"bf16\" alone");
+	return cuda_dnn_open(dev, info->attention, &dev->dnn, err);
+}
+
+static int wants_cudnn(const struct pfw_values *opt,
+		       const struct pfw_device_info *info)
+{
+	return opt && info->attention &&
+	       strcmp(pfw_value_string(opt, "attention"), "own") != 0;
+}
+
+/* What was asked for by name is there, or the run is refused; what was left to the
+ * device is told of. */
+static int choose_attention(struct cuda_device *dev,
+			    const struct pfw_values *opt,
+			    const struct pfw_device_info *info,
+			    struct pfw_error *remark, struct pfw_error *err)
+{
+	int rc = wants_cudnn(opt, info) ? try_cudnn(dev, info, remark) : 0;
+
+	if (!rc || !strcmp(pfw_value_string(opt, "attention"), "auto"))
+		return 0;
+	return pfw_error_set(err, -rc, "cuda: attention = \"cudnn\": %s; or "
+			     "leave the option out", remark->text);
+}
+
+/* Of a rank, which has a queue to compute and two to copy. */
+#define RANK_QUEUES 3u
+
+static uint64_t own_bytes(const struct pfw_values *opt,
+			  const struct pfw_device_info *info)
+{
+	uint64_t bytes = RANK_QUEUES * (PFW_CUDA_WORKSPACE + CUDA_ASIDE);
+
+	if (wants_cudnn(opt, info) && info->dtype == PFW_BF16)
+		bytes += cuda_dnn_bytes(info->attention);
+	return bytes;
 }
 
 static int device_open(const struct pfw_values *opt,
@@ -183,19 +218,24 @@ static int device_open(const struct pfw_values *opt,
 		       struct pfw_device_props *props, struct pfw_error *err)
 {
 	struct cuda_device *dev = calloc(1, sizeof(*dev));
+	struct pfw_error remark = { 0 };
+	char text[256] = "";
 	int rc;
 
 	if (!dev)
 		return pfw_error_set(err, ENOMEM, "out of memory");
 	dev->act = info->dtype;
 	dev->graphs = read_graphs(opt);
-	rc = choose_attention(dev, opt, err);
-	if (!rc)
-		rc = choose_card(opt, info, &dev->card, err);
+	rc = choose_card(opt, info, &dev->card, err);
 	if (!rc)
 		rc = start(dev, err);
 	if (!rc)
-		rc = describe(dev, props, err);
+		rc = choose_attention(dev, opt, info, &remark, err);
+	if (!rc && remark.code)
+		snprintf(text, sizeof(text), "attention by own kernels, not by "
+			 "cuDNN: %.200s", remark.text);
+	if (!rc)
+		rc = describe(dev, text, props, err);
 	if (rc) {
 		device_close(dev);
 		return rc;
@@ -215,8 +255,9 @@ static const struct pfw_option options[] = {
 	  "the host's card that all ranks use, from 0; else they take turns",
 	  NULL, 0, 1023 },
 	{ .name = "attention", .type = PFW_OPT_CHOICE, .def = "own",
-	  .choices = "own|cudnn",
-	  .help = "own kernels, or cuDNN 9, which is loaded for it" },
+	  .choices = "own|cudnn|auto",
+	  .help = "own kernels; cuDNN 9, which is loaded for it; or that where it "
+		  "can" },
 	{ .name = "graphs", .type = PFW_OPT_CHOICE, .def = "auto",
 	  .choices = "auto|on|off",
 	  .help = "each F, B, I and W as one CUDA graph; auto: where that is "
@@ -270,6 +311,7 @@ static const struct pfw_device_ops ops = {
 	.end_graph = cuda_end_graph,
 	.run_graph = cuda_run_graph,
 	.close_graph = cuda_close_graph,
+	.own_bytes = own_bytes,
 };
 
 PFW_PLUGIN(.kind = PFW_KIND_DEVICE, .thread_model = PFW_THREAD_OBJECT,

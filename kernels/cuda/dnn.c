@@ -1,4 +1,4 @@
-/* cuDNN's library and, for each queue, its handle and plans. */
+/* Attention of a device by cuDNN: its handle, its plans and their workspace. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,86 +14,111 @@
 struct cuda_dnn {
 	struct cuda_dnn_lib lib;
 	cudnnHandle_t handle;
-	struct cuda_dnn_plan *plans;
+	cudaStream_t stream; /* that the handle has */
+	struct cuda_dnn_plan plan[2]; /* forward, backward */
+	struct cuda_device *device;
+	void *workspace; /* of either */
 };
 
-int cuda_dnn_version(size_t *version, struct pfw_error *err)
+static struct cuda_dnn_shape shape_of(const struct pfw_attention *a,
+				      int backward)
 {
-	struct cuda_dnn_lib lib;
-	int rc = cuda_dnn_load(&lib, err);
-
-	if (!rc)
-		*version = lib.GetVersion();
-	return rc;
+	return (struct cuda_dnn_shape){ a->batch, a->seq, a->heads,
+					a->head_size, (uint32_t)backward };
 }
 
-/* Where attention is first asked for: other queues only copy. */
-static struct cuda_dnn *open_dnn(struct cuda_queue *q)
+uint64_t cuda_dnn_bytes(const struct pfw_attention *a)
+{
+	const struct cuda_dnn_shape shape = shape_of(a, 1);
+
+	return cuda_dnn_workspace(&shape);
+}
+
+size_t cuda_dnn_version(const struct cuda_dnn *dnn)
+{
+	return dnn->lib.GetVersion();
+}
+
+static int build(struct cuda_dnn *dnn, const struct pfw_attention *a,
+		 int backward, struct pfw_error *err)
+{
+	struct cuda_dnn_plan *p = &dnn->plan[backward];
+	const size_t version = cuda_dnn_version(dnn);
+
+	p->shape = shape_of(a, backward);
+	if (!cuda_dnn_build(&dnn->lib, dnn->handle, NULL, p))
+		return 0;
+	return pfw_error_set(err, ENOTSUP,
+			     "cuDNN %zu.%zu has no %s attention for "
+			     "microbatch_size = %u, context = %u, heads = %u of "
+			     "%u: %s", version / 10000, version / 100 % 100,
+			     backward ? "backward" : "forward", a->batch,
+			     a->seq, a->heads, a->head_size, p->why);
+}
+
+static int build_both(struct cuda_dnn *dnn, const struct pfw_attention *a,
+		      struct pfw_error *err)
+{
+	size_t bytes;
+	int rc = build(dnn, a, 0, err);
+
+	if (!rc)
+		rc = build(dnn, a, 1, err);
+	if (rc)
+		return rc;
+	bytes = dnn->plan[0].workspace_bytes;
+	if (bytes < dnn->plan[1].workspace_bytes)
+		bytes = dnn->plan[1].workspace_bytes;
+	return bytes ? cuda_alloc(dnn->device, bytes, &dnn->workspace, err) : 0;
+}
+
+int cuda_dnn_open(struct cuda_device *dev, const struct pfw_attention *a,
+		  struct cuda_dnn **out, struct pfw_error *err)
 {
 	struct cuda_dnn *dnn = calloc(1, sizeof(*dnn));
+	cudnnStatus_t e;
+	int rc;
 
 	if (!dnn)
-		return NULL;
-	if (cuda_dnn_load(&dnn->lib, NULL) || dnn->lib.Create(&dnn->handle)) {
+		return pfw_error_set(err, ENOMEM, "out of memory");
+	dnn->device = dev;
+	rc = cuda_dnn_load(&dnn->lib, err);
+	if (rc) {
 		free(dnn);
-		return NULL;
+		return rc;
 	}
-	if (dnn->lib.SetStream(dnn->handle, q->stream)) {
+	e = dnn->lib.Create(&dnn->handle);
+	if (e) {
+		free(dnn);
+		return pfw_error_set(err, ENODEV,
+				     "cudnnCreate gives status %d: cuDNN does "
+				     "not start on this card", (int)e);
+	}
+	rc = build_both(dnn, a, err);
+	if (rc)
 		cuda_dnn_close(dnn);
-		return NULL;
-	}
-	return dnn;
+	else
+		*out = dnn;
+	return rc;
 }
 
 void cuda_dnn_close(struct cuda_dnn *dnn)
 {
 	if (!dnn)
 		return;
-	while (dnn->plans) {
-		struct cuda_dnn_plan *p = dnn->plans;
-
-		dnn->plans = p->next;
-		cuda_dnn_destroy(&dnn->lib, p);
-		free(p);
-	}
+	for (int i = 0; i < 2; i++)
+		cuda_dnn_destroy(&dnn->lib, &dnn->plan[i]);
 	dnn->lib.Destroy(dnn->handle);
+	cuda_free(dnn->device, dnn->workspace);
 	free(dnn);
 }
 
-/* Its workspace is of the device's memory, and goes with it. */
-static struct cuda_dnn_plan *make(struct cuda_queue *q,
-				  const struct cuda_dnn_shape *shape)
-{
-	struct cuda_dnn *dnn = q->dnn;
-	struct cuda_dnn_plan *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->shape = *shape;
-	p->next = dnn->plans;
-	dnn->plans = p;
-	if (!cuda_dnn_build(&dnn->lib, dnn->handle, NULL, p) &&
-	    p->workspace_bytes &&
-	    cuda_alloc(q->device, p->workspace_bytes, &p->workspace, NULL))
-		p->plan = NULL;
-	return p;
-}
-
-static struct cuda_dnn_plan *find(struct cuda_queue *q,
-				  const struct cuda_dnn_shape *shape)
-{
-	for (struct cuda_dnn_plan *p = q->dnn->plans; p; p = p->next)
-		if (!memcmp(&p->shape, shape, sizeof(*shape)))
-			return p;
-	return make(q, shape);
-}
-
 /* What a graph of either kind has, under its numbers. */
-static cudnnStatus_t execute(struct cuda_queue *q, struct cuda_dnn_plan *p,
-			     const int64_t *uids, void *const *pointers,
-			     int64_t n)
+static cudnnStatus_t execute(struct cuda_dnn *dnn,
+			     const struct cuda_dnn_plan *p, const int64_t *uids,
+			     void *const *pointers, int64_t n)
 {
-	const struct cuda_dnn_lib *lib = &q->dnn->lib;
+	const struct cuda_dnn_lib *lib = &dnn->lib;
 	cudnnBackendDescriptor_t pack;
 	cudnnStatus_t e = lib->BackendCreateDescriptor(
 		CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
@@ -109,21 +134,33 @@ static cudnnStatus_t execute(struct cuda_queue *q, struct cuda_dnn_plan *p,
 	if (!e)
 		e = lib->BackendSetAttribute(
 			pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
-			CUDNN_TYPE_VOID_PTR, 1, &p->workspace);
+			CUDNN_TYPE_VOID_PTR, 1, &dnn->workspace);
 	if (!e)
 		e = lib->BackendFinalize(pack);
 	if (!e)
-		e = lib->BackendExecute(q->dnn->handle, p->plan, pack);
+		e = lib->BackendExecute(dnn->handle, p->plan, pack);
 	lib->BackendDestroyDescriptor(pack);
 	return e;
 }
 
-void cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
-			int backward)
+/* One queue computes: this is done once, before anything is captured. */
+static cudnnStatus_t take_stream(struct cuda_dnn *dnn, cudaStream_t stream)
 {
-	const struct cuda_dnn_shape shape = { a->batch, a->seq, a->heads,
-					      a->head_size,
-					      (uint32_t)backward };
+	cudnnStatus_t e = CUDNN_STATUS_SUCCESS;
+
+	if (dnn->stream != stream)
+		e = dnn->lib.SetStream(dnn->handle, stream);
+	if (!e)
+		dnn->stream = stream;
+	return e;
+}
+
+int cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
+		       int backward)
+{
+	struct cuda_dnn *dnn = q->device->dnn;
+	const struct cuda_dnn_shape shape = shape_of(a, backward);
+	const struct cuda_dnn_plan *p = &dnn->plan[backward];
 	static const int64_t uids[] = {
 		DNN_Q, DNN_K, DNN_V, DNN_OUT, DNN_STATS, DNN_SCALE, DNN_MASKED,
 		DNN_GRAD_OUT, DNN_GRAD_Q, DNN_GRAD_K, DNN_GRAD_V, DNN_SUMS,
@@ -139,30 +176,38 @@ void cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
 		backward ? grad + part : NULL, backward ? grad + 2 * part : NULL,
 		q->workspace, &one,
 	};
-	struct cuda_dnn_plan *p;
 
-	if (!q->dnn)
-		q->dnn = open_dnn(q);
-	p = q->dnn ? find(q, &shape) : NULL;
-	if (!q->dnn)
-		cuda_note(q, "cuDNN does not start", cudaErrorNotSupported);
-	else if (!p || !p->plan)
-		cuda_note(q, "cuDNN has no attention of this shape: leave out "
-			  "attention = \"cudnn\"", cudaErrorNotSupported);
-	else if (execute(q, p, uids, pointers, backward ? 13 : 7))
+	if (memcmp(&p->shape, &shape, sizeof(shape)))
+		return -1;
+	if (take_stream(dnn, q->stream) ||
+	    execute(dnn, p, uids, pointers, backward ? 13 : 7))
 		cuda_note(q, "cudnnBackendExecute", cudaErrorLaunchFailure);
+	return 0;
 }
 
 #else
 
-int cuda_dnn_version(size_t *version, struct pfw_error *err)
+int cuda_dnn_open(struct cuda_device *dev, const struct pfw_attention *a,
+		  struct cuda_dnn **out, struct pfw_error *err)
 {
-	(void)version;
-	return pfw_error_set(err, ENOTSUP,
-			     "cuda: attention = \"cudnn\": this pipefw was built "
-			     "without cudnn.h of 9.8 or newer: install cuDNN 9 "
-			     "beside the CUDA toolkit and build it again, or "
-			     "leave the option out");
+	(void)dev;
+	(void)a;
+	(void)out;
+	return pfw_error_set(err, ENOTSUP, "this pipefw was built without "
+			     "cudnn.h of 9.8 or newer: install cuDNN 9 beside "
+			     "the CUDA toolkit and build it again");
+}
+
+uint64_t cuda_dnn_bytes(const struct pfw_attention *a)
+{
+	(void)a;
+	return 0;
+}
+
+size_t cuda_dnn_version(const struct cuda_dnn *dnn)
+{
+	(void)dnn;
+	return 0;
 }
 
 void cuda_dnn_close(struct cuda_dnn *dnn)
@@ -170,12 +215,13 @@ void cuda_dnn_close(struct cuda_dnn *dnn)
 	(void)dnn;
 }
 
-void cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
-			int backward)
+int cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,
+		       int backward)
 {
+	(void)q;
 	(void)a;
 	(void)backward;
-	cuda_note(q, "attention", cudaErrorNotSupported);
+	return -1;
 }
 
 #endif

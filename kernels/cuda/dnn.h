@@ -56,19 +56,21 @@ struct cuda_dnn_shape {
 #define CUDA_DNN_MADE 160u
 
 struct cuda_dnn_plan {
-	struct cuda_dnn_plan *next;
 	struct cuda_dnn_shape shape;
 	/* What it is made of lives as long as it does. */
 	cudnnBackendDescriptor_t made[CUDA_DNN_MADE];
 	uint32_t n_made;
 	cudnnBackendDescriptor_t plan; /* NULL: cuDNN has none */
-	size_t workspace_bytes;
-	void *workspace;
+	size_t workspace_bytes; /* at most cuda_dnn_workspace() */
 	char why[256]; /* it has none */
 };
 
 /** Loads libcudnn.so.9, which stays loaded. */
 int cuda_dnn_load(struct cuda_dnn_lib *lib, struct pfw_error *err);
+
+/** What is planned for the workspace of such a plan: engines that add in one order
+ *  keep the gradients of scores in bf16, rows of whole tiles, and little else. */
+uint64_t cuda_dnn_workspace(const struct cuda_dnn_shape *shape);
 
 /** Fills in @p out, whose shape is set: 0, or -1 and out->why.  @p handle is of
  *  the card; NULL: of a card of these properties (JSON), which may not be here. */

@@ -379,6 +379,43 @@ static int64_t ask(struct build *b, descriptor graph, descriptor card,
 	return n < MOST_CONFIGS ? n : MOST_CONFIGS;
 }
 
+#define TILE 128u
+#define LITTLE ((uint64_t)1 << 20)
+
+uint64_t cuda_dnn_workspace(const struct cuda_dnn_shape *s)
+{
+	const uint64_t rows = ((uint64_t)s->seq + TILE - 1) / TILE * TILE;
+
+	if (!s->backward)
+		return LITTLE;
+	return LITTLE + rows * rows * s->batch * s->heads * sizeof(uint16_t);
+}
+
+/* Memory is planned, so an engine that wants more is none. */
+static bool fits(struct build *b, int64_t bytes)
+{
+	const uint64_t most = cuda_dnn_workspace(&b->out->shape);
+
+	if (b->status || (bytes >= 0 && (uint64_t)bytes <= most))
+		return !b->status;
+	snprintf(b->out->why, sizeof(b->out->why), "an engine wants %lld MiB "
+		 "of workspace, and %llu MiB are planned",
+		 (long long)(bytes >> 20), (unsigned long long)(most >> 20));
+	return false;
+}
+
+/* Known before its kernel is compiled. */
+static bool config_fits(struct build *b, descriptor config)
+{
+	int64_t n, bytes = 0;
+
+	if (!b->status)
+		note(b, b->lib->BackendGetAttribute(
+				config, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE,
+				CUDNN_TYPE_INT64, 1, &n, &bytes));
+	return fits(b, bytes);
+}
+
 /* Sums in any order are not for us. */
 static bool is_deterministic(struct build *b, descriptor config)
 {
@@ -418,7 +455,7 @@ static void try(struct build *b, cudnnHandle_t handle, descriptor card,
 		note(b, b->lib->BackendGetAttribute(
 				p, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
 				CUDNN_TYPE_INT64, 1, &n, &bytes));
-	if (b->status || bytes < 0)
+	if (!fits(b, bytes))
 		return;
 	b->out->plan = p;
 	b->out->workspace_bytes = (size_t)bytes;
@@ -440,7 +477,8 @@ int cuda_dnn_build(const struct cuda_dnn_lib *lib, cudnnHandle_t handle,
 	snprintf(out->why, sizeof(out->why), "no engine that keeps an order");
 	for (int64_t i = 0; i < n && !out->plan; i++) {
 		b.status = CUDNN_STATUS_SUCCESS;
-		if (is_deterministic(&b, configs[i]))
+		if (is_deterministic(&b, configs[i]) &&
+		    config_fits(&b, configs[i]))
 			try(&b, handle, card, configs[i]);
 	}
 	return out->plan ? 0 : -1;

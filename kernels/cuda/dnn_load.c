@@ -14,14 +14,12 @@ int cuda_dnn_load(struct cuda_dnn_lib *lib, struct pfw_error *err)
 
 	if (!library)
 		return pfw_error_set(err, ENODEV,
-				     "cuda: attention = \"cudnn\": %s: install "
-				     "cuDNN 9, add its folder to "
-				     "LD_LIBRARY_PATH, or leave the option out",
-				     dlerror());
+				     "%s: install cuDNN 9, or add its folder to "
+				     "LD_LIBRARY_PATH", dlerror());
 #define X(name)                                                                \
 	*(void **)&lib->name = dlsym(library, "cudnn" #name);                  \
 	if (!lib->name)                                                        \
-		return pfw_error_set(err, ENODEV, "cuda: %s has no cudnn%s",   \
+		return pfw_error_set(err, ENODEV, "%s has no cudnn%s",   \
 				     FILE_NAME, #name);
 	CUDA_DNN_CALLS(X)
 #undef X

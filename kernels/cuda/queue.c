@@ -79,7 +79,6 @@ void cuda_close_queue(void *queue)
 	if (!q)
 		return;
 	cudaStreamSynchronize(q->stream);
-	cuda_dnn_close(q->dnn);
 	cuda_free_plans(q);
 	cuda_free(q->device, q->workspace);
 	cudaStreamDestroy(q->stream);

@@ -74,9 +74,7 @@ static void attention_forward(void *queue, const struct pfw_attention *a)
 {
 	struct cuda_queue *q = queue;
 
-	if (q->device->cudnn)
-		cuda_dnn_attention(q, a, 0);
-	else
+	if (!q->device->dnn || cuda_dnn_attention(q, a, 0))
 		cuda_note(q, "attention_forward",
 			  pfw_cuda_attention_forward(stream(q), act(q), a));
 }
@@ -85,9 +83,7 @@ static void attention_backward(void *queue, const struct pfw_attention *a)
 {
 	struct cuda_queue *q = queue;
 
-	if (q->device->cudnn)
-		cuda_dnn_attention(q, a, 1);
-	else
+	if (!q->device->dnn || cuda_dnn_attention(q, a, 1))
 		cuda_note(q, "attention_backward",
 			  pfw_cuda_attention_backward(stream(q), act(q), a,
 						      workspace(q)));

@@ -25,15 +25,16 @@ static const char card[] =
 	"\"l2CacheSize\":62914560,\"cudaDeviceId\":0,\"deviceVer\":900,"
 	"\"driverVer\":13000,\"deviceName\":\"NVIDIA H200\"}";
 
-static int build(const struct cuda_dnn_lib *lib, uint32_t head_size,
-		 uint32_t backward)
+/* Also an engine that wants more workspace than is planned is none. */
+static int build(const struct cuda_dnn_lib *lib, uint32_t seq,
+		 uint32_t head_size, uint32_t backward)
 {
-	struct cuda_dnn_plan plan = { .shape = { 8, 1024, 12, head_size,
+	struct cuda_dnn_plan plan = { .shape = { 8, seq, 12, head_size,
 						 backward } };
 	int rc = cuda_dnn_build(lib, NULL, card, &plan);
 
 	if (rc && !strstr(plan.why, "cuLibraryLoadData"))
-		printf("heads of %u, %s: %s\n", head_size,
+		printf("%u rows, heads of %u, %s: %s\n", seq, head_size,
 		       backward ? "backward" : "forward", plan.why);
 	else
 		rc = 0;
@@ -53,7 +54,9 @@ int main(void)
 	}
 	printf("cuDNN %zu\n", lib.GetVersion());
 	for (uint32_t backward = 0; backward < 2; backward++)
-		rc |= build(&lib, 64, backward) | build(&lib, 128, backward);
+		rc |= build(&lib, 1024, 64, backward) |
+		      build(&lib, 1024, 128, backward) |
+		      build(&lib, 200, 64, backward);
 	return rc != 0;
 }
 

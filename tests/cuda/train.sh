@@ -120,9 +120,29 @@ echo nothing >"$tmp/libcudnn.so.9"
 	export LD_LIBRARY_PATH
 	! train other --set device="$fake" --set device.dtype=bf16 \
 		--set device.attention=cudnn || fail 'cuDNN is not asked for'
-	grep -q 'attention = "cudnn": .*libcudnn.so.9.*\(install\|built without\)' \
-		"$tmp/err" || fail 'nobody says that cuDNN is missing'
+	missing='libcudnn.so.9.*install\|built without'
+	grep -q "attention = \"cudnn\": .*\($missing\)" "$tmp/err" ||
+		fail 'nobody says that cuDNN is missing'
+	pipefw run "$tmp/tiny.cfg" --json --overwrite --out "$tmp/other" \
+		--set device="$fake" --set device.dtype=bf16 \
+		--set device.attention=auto >"$tmp/out" 2>"$tmp/err" ||
+		fail 'cuDNN, where it can: failed'
+	grep -q "^  device  *attention by own kernels, not by cuDNN: .*\($missing\)" \
+		"$tmp/err" || fail 'nobody says why cuDNN is not used'
+	losses "$tmp/out" | cmp -s - "$tmp/bf16.losses" ||
+		fail 'not cuDNN, and not our own attention'
 )
+# Its workspace is planned: 2 bytes for each score of a backward, in whole tiles of
+# 128 rows, and a MiB.
+scratch() {
+	pipefw run "$tmp/tiny.cfg" --dry-run --json --set device="$fake" \
+		--set device.dtype=bf16 --set pipeline.ranks=1 \
+		--set device.attention="$1" 2>&1 |
+		sed -n 's/.*"scratch":\([0-9]*\).*/\1/p'
+}
+own=$(scratch own) more=$(scratch auto)
+[ $((more - own)) = $((128 * 128 * 2 * 2 * 2 + 1048576)) ] ||
+	fail "cuDNN's workspace is not planned: $own with our own, $more with it"
 ! train other --set device="$fake" --set device.attention=cudnn ||
 	fail 'cuDNN in fp32'
 grep -q 'is for device.dtype = "bf16" alone' "$tmp/err" ||

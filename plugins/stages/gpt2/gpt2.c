@@ -141,6 +141,18 @@ static int gpt2_check(void *model, const struct pfw_call_shape *shape,
 	return 0;
 }
 
+static void gpt2_attention(void *model, const struct pfw_call_shape *shape,
+			   struct pfw_attention *out)
+{
+	const struct gpt2 *m = model;
+
+	*out = (struct pfw_attention){
+		.size = sizeof(*out), .batch = shape->batch,
+		.seq = shape->seq, .heads = m->heads,
+		.head_size = m->hidden / m->heads,
+	};
+}
+
 static const struct pfw_stage_ops ops = {
 	.size = sizeof(ops),
 	.flags = PFW_STAGE_SPLITS,
@@ -158,6 +170,7 @@ static const struct pfw_stage_ops ops = {
 	.from_config_json = gpt2_from_config_json,
 	.matches = gpt2_matches,
 	.check = gpt2_check,
+	.attention = gpt2_attention,
 };
 
 PFW_PLUGIN(
