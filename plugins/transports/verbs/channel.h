@@ -76,6 +76,7 @@ struct verbs_slot {
 	struct pfw_message_id id;
 	uint32_t busy;    /* sender: lanes that still read it */
 	uint32_t arrived; /* receiver: bit mask of lanes */
+	uint32_t parts;   /* how many these are */
 	uint32_t lanes;   /* receiver: how many must arrive */
 	bool held;        /* acquired, or received and not released */
 	bool sent;        /* sender: no credit seen yet */

@@ -44,9 +44,9 @@ static void take_message(struct verbs_channel *c, uint32_t lane, uint32_t tag,
 		return;
 	}
 	s->arrived |= 1u << lane;
-	if ((uint32_t)__builtin_popcount(s->arrived) < s->lanes)
+	if (++s->parts < s->lanes)
 		return;
-	s->arrived = 0;
+	s->arrived = s->parts = 0;
 	s->generation++;
 	c->order[s->message & c->mask] = slot + 1;
 }
@@ -115,6 +115,6 @@ void verbs_progress(struct verbs_channel *c)
 			for (int i = 0; i < n; i++)
 				take(c, &wc[i]);
 		} while (n == BATCH);
-	if (!c->sending)
+	if (verbs_owes(c))
 		verbs_pay(c);
 }

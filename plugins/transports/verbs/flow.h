@@ -27,6 +27,13 @@ bool verbs_flow_needs_own(const struct verbs_channel *c, uint32_t slot);
 void verbs_ask(struct verbs_channel *c, uint32_t slot);
 /** Receiver: sends the credits that found no room, and wakes who has asked. */
 void verbs_pay(struct verbs_channel *c);
+/** Has that anything to do?  Asked at each look, so it is no call. */
+static inline bool verbs_owes(const struct verbs_channel *c)
+{
+	return !c->sending &&
+	       (c->n_owed || c->question != __atomic_load_n(&c->page->asked,
+							     __ATOMIC_ACQUIRE));
+}
 /** Sender: were slots given back that were never sent? */
 void verbs_flow_check(struct verbs_channel *c);
 /** Says good-bye, and waits a little until all that was sent has arrived. */
