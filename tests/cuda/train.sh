@@ -133,7 +133,8 @@ echo nothing >"$tmp/libcudnn.so.9"
 		fail 'not cuDNN, and not our own attention'
 )
 # Its workspace is planned: 2 bytes for each score of a backward, in whole tiles of
-# 128 rows, and a MiB.
+# 128 rows, and a MiB; the launcher's own memory, which is counted too, differs from
+# run to run by some pages.
 scratch() {
 	pipefw run "$tmp/tiny.cfg" --dry-run --json --set device="$fake" \
 		--set device.dtype=bf16 --set pipeline.ranks=1 \
@@ -141,7 +142,8 @@ scratch() {
 		sed -n 's/.*"scratch":\([0-9]*\).*/\1/p'
 }
 own=$(scratch own) more=$(scratch auto)
-[ $((more - own)) = $((128 * 128 * 2 * 2 * 2 + 1048576)) ] ||
+apart=$((more - own - 128 * 128 * 2 * 2 * 2 - 1048576))
+[ $apart -gt -65536 ] && [ $apart -lt 65536 ] ||
 	fail "cuDNN's workspace is not planned: $own with our own, $more with it"
 ! train other --set device="$fake" --set device.attention=cudnn ||
 	fail 'cuDNN in fp32'
