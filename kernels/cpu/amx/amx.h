@@ -52,20 +52,6 @@ void amx_pack_all(void *queue, bf16 *dst, const struct amx_source *s,
  *  the whole weight packed as B of NT and of NN; to nearest. */
 void amx_pack_rows(bf16 *nt, bf16 *nn, const struct amx_source *s, size_t row);
 
-/** Part of C: a block's place, and how much of it is there. */
-struct amx_place {
-	size_t row, col, rows, cols;
-};
-
-/** A step before all others: += C, which holds the part of k before. */
-#define AMX_ADD_TO 0x80000000u
-/** Alone: C in fp32, in whole cache lines, is not read soon. */
-#define AMX_AWAY 0x40000000u
-
-/** Writes the sums of one block, [BLOCK][BLOCK], to where they belong. */
-void amx_finish(const struct pfw_gemm *g, const struct amx_place *at,
-		uint32_t steps, const float *sums);
-
 /** Sequences too long for the scratch go the AVX-512 way. */
 void amx_attention_forward(void *queue, const struct pfw_attention *a);
 void amx_attention_backward(void *queue, const struct pfw_attention *a);

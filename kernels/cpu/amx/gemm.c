@@ -4,14 +4,15 @@
  * Tiles of A are read from where its rows lie, if k runs along them and all is in
  * whole tiles; else a thread packs a chunk of its rows, to stay in its
  * second-level cache.  So does a chunk of B, by which the rows pass block by
- * block; of such a block a part of k stays in the first-level cache for several
- * blocks of B: tiles of both operands from the second level are more than it can
- * give.  Weights come packed (once per optimizer step); what else is B is packed
- * here, once for all threads.
+ * block.  While the tiles make the sums of one block, the vectors finish those of
+ * the block before: either has units of its own, and waits for nobody.  Weights
+ * come packed (once per optimizer step); what else is B is packed here, once for
+ * all threads.
  *
  * Sums over k are in the order of k; of the sizes here only K_PART touches the
  * rounding, and only of products with a longer k.
  */
+#include "amx/finish.h"
 #include "amx/tiles.h"
 
 #define K_PART 4096                    /* k packed at a time */
@@ -20,8 +21,8 @@
 #define M_CHUNK 512                    /* most rows of C at a time */
 #define TOGETHER 32                    /* most blocks of C of a strip */
 #define B_NEAR ((size_t)256 * 1024)    /* of B that all rows pass by at once */
-#define WIDE 8                         /* its blocks that meet a ... */
-#define PASS 8                         /* ... part of A, in steps of k */
+#define PASS 32                        /* most steps of k of a block's sums ... */
+#define WIDE 4                         /* ... for so many blocks, then the next */
 
 /* Of all threads. */
 struct shared {
@@ -35,12 +36,19 @@ struct own {
 	bf16 b[K_PART * BLOCK]; /* of a strip whose B is not packed */
 };
 
+struct part;
+
+/* @p m rows of A, from @p row of C on, by blocks [left, right) of the columns. */
+typedef void near_fn(const struct part *p, struct tiles_rows a, size_t row,
+		     size_t m, size_t left, size_t right, struct own *own);
+
 /* One part of k of a product, and how C is parted. */
 struct part {
 	void *queue;
 	const struct pfw_gemm *g;
 	size_t k0, k;
-	uint32_t steps; /* for amx_finish */
+	uint32_t steps; /* of the epilogue */
+	near_fn *near;  /* for those */
 	/* Columns of C that are worked on, and B for them, packed: */
 	size_t col, n;
 	const bf16 *b;
@@ -85,38 +93,103 @@ static struct amx_source source_b(const struct part *p, size_t col, size_t n)
 	};
 }
 
-/* C lies in a page for each row: on its way while its sums are made. */
-static void ask_for_c(const struct pfw_gemm *g, const struct amx_place *at)
+/* Adds @p n steps of k to a block's sums, and meanwhile finishes the block before,
+ * all of it before these sums are written. */
+INLINE void multiply(const struct tiles_rows *a, const bf16 *b, size_t n,
+		     float *sums, int first, struct unfinished *before,
+		     const uint32_t steps, const int wide)
 {
-	const size_t bytes = pfw_dtype_bytes(g->c_dtype);
-	const char *c = (const char *)g->c + (at->row * g->n + at->col) * bytes;
+	const size_t rows = (before->rows - before->row + n - 1) / n;
 
-	for (size_t i = 0; i < at->rows; i++, c += g->n * bytes) {
-		__builtin_prefetch(c, 0, 2);
-		__builtin_prefetch(c + at->cols * bytes - 1, 0, 2);
+	tiles_begin(sums, first);
+	for (size_t i = 0; i < n; i++) {
+		tiles_step(a, a->x + i * a->step, b + i * STEP);
+		finish_rows(before, rows, steps, wide);
 	}
+	tiles_end(sums);
 }
 
 /* Blocks [left, right) of the columns, WIDE at most, by a block of rows. */
-static void some_blocks(const struct part *p, struct amx_place at,
+INLINE void some_blocks(const struct part *p, struct amx_place at,
 			struct tiles_rows a, size_t left, size_t right,
-			struct own *own)
+			struct unfinished *before, struct own *own,
+			const uint32_t steps, const int wide)
 {
-	const size_t kt = blocks(p->k);
+	const size_t kt = blocks(p->k), passes = (kt + PASS - 1) / PASS;
+	const size_t each = (kt + passes - 1) / passes;
 
-	for (size_t k = 0; k < kt; k += PASS, a.x += PASS * a.step)
+	for (size_t k = 0; k < kt; k += each, a.x += each * a.step)
 		for (size_t j = left; j < right; j++) {
-			float *sums = own->sums[j - left];
+			/* Free again before it is written: see multiply(). */
+			float *sums = own->sums[passes == 1 ? 0 : j - left];
 
 			at.col = p->col + j * BLOCK;
 			at.cols = least(BLOCK, p->g->n - at.col);
-			if (!k && p->steps != AMX_AWAY)
-				ask_for_c(p->g, &at);
-			tiles_multiply_rows(&a, p->b + j * p->stride + k * STEP,
-					    least(PASS, kt - k), sums, !k);
-			if (k + PASS >= kt)
-				amx_finish(p->g, &at, p->steps, sums);
+			multiply(&a, p->b + j * p->stride + k * STEP,
+				 least(each, kt - k), sums, !k, before, steps,
+				 wide);
+			if (k + each >= kt)
+				*before = to_finish(p->g, &at, sums, steps,
+						    wide);
 		}
+}
+
+INLINE void near_blocks(const struct part *p, struct tiles_rows a, size_t row,
+			size_t m, size_t left, size_t right, struct own *own,
+			const uint32_t steps, const int wide)
+{
+	struct unfinished last = { .rows = 0 };
+
+	for (size_t i = 0; i < m; i += BLOCK, a.x += a.block)
+		for (size_t j = left; j < right; j += WIDE) {
+			const struct amx_place at = {
+				.row = row + i, .rows = least(BLOCK, m - i),
+			};
+
+			some_blocks(p, at, a, j, least(right, j + WIDE), &last,
+				    own, steps, wide);
+		}
+	finish_rows(&last, BLOCK, steps, wide);
+}
+
+/* Those epilogues that a transformer has, without a question in their loops. */
+#define NEAR(name, steps, wide)                                               \
+	static void name(const struct part *p, struct tiles_rows a,           \
+			 size_t row, size_t m, size_t left, size_t right,     \
+			 struct own *own)                                     \
+	{                                                                     \
+		near_blocks(p, a, row, m, left, right, own, steps, wide);     \
+	}
+
+NEAR(near_plain, 0, 0)
+NEAR(near_bias, PFW_EPI_BIAS, 0)
+NEAR(near_gelu, PFW_EPI_BIAS | PFW_EPI_GELU, 0)
+NEAR(near_residual, PFW_EPI_BIAS | PFW_EPI_RESIDUAL, 0)
+NEAR(near_dgelu, PFW_EPI_DGELU, 0)
+NEAR(near_away, AMX_AWAY, 1)
+NEAR(near_sum, PFW_EPI_ACCUMULATE, 1)
+NEAR(near_any, p->steps, p->g->c_dtype == PFW_F32)
+
+static near_fn *near_for(const struct part *p)
+{
+	static const struct {
+		uint32_t steps, dtype;
+		near_fn *near;
+	} known[] = {
+		{ 0, PFW_BF16, near_plain },
+		{ PFW_EPI_BIAS, PFW_BF16, near_bias },
+		{ PFW_EPI_BIAS | PFW_EPI_GELU, PFW_BF16, near_gelu },
+		{ PFW_EPI_BIAS | PFW_EPI_RESIDUAL, PFW_BF16, near_residual },
+		{ PFW_EPI_DGELU, PFW_BF16, near_dgelu },
+		{ AMX_AWAY, PFW_F32, near_away },
+		{ PFW_EPI_ACCUMULATE, PFW_F32, near_sum },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].steps == p->steps &&
+		    known[i].dtype == p->g->c_dtype)
+			return known[i].near;
+	return near_any;
 }
 
 /* @p m rows of A from @p row on: where they lie if that is in whole tiles, else
@@ -138,20 +211,6 @@ static struct tiles_rows rows_of_a(const struct part *p, size_t row, size_t m,
 				    .block = blocks(p->k) * STEP };
 }
 
-/* Blocks [left, right) of the columns by @p m rows of A, from @p row on. */
-static void near_blocks(const struct part *p, struct tiles_rows a, size_t row,
-			size_t m, size_t left, size_t right, struct own *own)
-{
-	for (size_t i = 0; i < m; i += BLOCK, a.x += a.block)
-		for (size_t j = left; j < right; j += WIDE) {
-			const struct amx_place at = {
-				.row = row + i, .rows = least(BLOCK, m - i),
-			};
-
-			some_blocks(p, at, a, j, least(right, j + WIDE), own);
-		}
-}
-
 /* Rows [row, end) by blocks [left, right) of the columns. */
 static void piece(const struct part *p, size_t row, size_t end, size_t left,
 		  size_t right, struct own *own)
@@ -164,8 +223,7 @@ static void piece(const struct part *p, size_t row, size_t end, size_t left,
 		struct tiles_rows a = rows_of_a(p, row, m, own);
 
 		for (size_t j = left; j < right; j += near)
-			near_blocks(p, a, row, m, j, least(right, j + near),
-				    own);
+			p->near(p, a, row, m, j, least(right, j + near), own);
 	}
 }
 
@@ -253,6 +311,7 @@ static void strip(const struct part *whole, size_t row, size_t left,
 {
 	const struct pfw_gemm *g = whole->g;
 	struct amx_place at = { .row = row, .rows = least(BLOCK, g->m - row) };
+	const int wide = g->c_dtype == PFW_F32;
 	struct part p = *whole;
 
 	for (p.k0 = 0; p.k0 < g->k; p.k0 += K_PART) {
@@ -266,9 +325,12 @@ static void strip(const struct part *whole, size_t row, size_t left,
 				       blocks(p.k), own->sums[j - left], !p.k0);
 	}
 	for (size_t j = left; j < right; j++) {
+		struct unfinished u;
+
 		at.col = j * BLOCK;
 		at.cols = least(BLOCK, g->n - at.col);
-		amx_finish(g, &at, g->epilogue, own->sums[j - left]);
+		u = to_finish(g, &at, own->sums[j - left], g->epilogue, wide);
+		finish_rows(&u, BLOCK, g->epilogue, wide);
 	}
 }
 
@@ -329,6 +391,7 @@ static void run(struct part *p)
 			if (p->k0 + p->k == g->k)
 				p->steps |= g->epilogue & ~uses_c;
 		}
+		p->near = near_for(p);
 		all_columns(p);
 	}
 }

@@ -37,12 +37,10 @@ struct tiles_rows {
 	size_t block; /* and to the next block of rows */
 };
 
-/** sums [BLOCK][BLOCK] = (or += unless @p first) A B over @p n steps of k. */
-INLINE void tiles_multiply_rows(const struct tiles_rows *a, const bf16 *b,
-				size_t n, float *sums, int first)
+/** Sums [BLOCK][BLOCK] begin: as 0 if @p first, else as they are. */
+INLINE void tiles_begin(const float *sums, int first)
 {
 	const size_t ld = BLOCK * sizeof(float);
-	const bf16 *x = a->x;
 
 	if (first) {
 		_tile_zero(0);
@@ -55,30 +53,42 @@ INLINE void tiles_multiply_rows(const struct tiles_rows *a, const bf16 *b,
 		_tile_loadd(2, sums + 16 * BLOCK, ld);
 		_tile_loadd(3, sums + 16 * BLOCK + 16, ld);
 	}
-	for (size_t i = 0; i < n; i++, x += a->step, b += STEP) {
-		_tile_loadd(4, x, a->ld);
-		_tile_loadd(6, b, 64);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_loadd(7, b + TILE, 64);
-		_tile_dpbf16ps(1, 4, 7);
-		_tile_loadd(5, x + a->lower, a->ld);
-		_tile_dpbf16ps(2, 5, 6);
-		_tile_dpbf16ps(3, 5, 7);
-	}
+}
+
+/** += A B of one step of k, tiles of A at @p x. */
+INLINE void tiles_step(const struct tiles_rows *a, const bf16 *x, const bf16 *b)
+{
+	_tile_loadd(4, x, a->ld);
+	_tile_loadd(6, b, 64);
+	_tile_dpbf16ps(0, 4, 6);
+	_tile_loadd(7, b + TILE, 64);
+	_tile_dpbf16ps(1, 4, 7);
+	_tile_loadd(5, x + a->lower, a->ld);
+	_tile_dpbf16ps(2, 5, 6);
+	_tile_dpbf16ps(3, 5, 7);
+}
+
+INLINE void tiles_end(float *sums)
+{
+	const size_t ld = BLOCK * sizeof(float);
+
 	_tile_stored(0, sums, ld);
 	_tile_stored(1, sums + 16, ld);
 	_tile_stored(2, sums + 16 * BLOCK, ld);
 	_tile_stored(3, sums + 16 * BLOCK + 16, ld);
 }
 
-/** A is packed. */
+/** sums = (or += unless @p first) A B over @p n steps of k, A packed. */
 INLINE void tiles_multiply(const bf16 *a, const bf16 *b, size_t n, float *sums,
 			   int first)
 {
 	const struct tiles_rows packed = { .x = a, .ld = 64, .lower = TILE,
 					   .step = STEP };
 
-	tiles_multiply_rows(&packed, b, n, sums, first);
+	tiles_begin(sums, first);
+	for (size_t i = 0; i < n; i++)
+		tiles_step(&packed, a + i * STEP, b + i * STEP);
+	tiles_end(sums);
 }
 
 /** Turns a 16 x 16 matrix of 32-bit elements about its diagonal. */

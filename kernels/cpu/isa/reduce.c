@@ -6,6 +6,10 @@
 typedef double vd __attribute__((vector_size(DW * 8)));
 typedef float vhalf __attribute__((vector_size(DW * 4), aligned(4), may_alias));
 
+/* Elements that are asked for ahead of their use: gradients come from beyond the
+ * caches, from where a processor fetches ahead by itself too late. */
+#define AHEAD 1024
+
 /* Elements of one term of the sum, of which each has its own lanes. */
 #define BLOCK ((size_t)1 << 16)
 
@@ -16,6 +20,8 @@ static double block_squares(const float *x, size_t n)
 	size_t i;
 
 	for (i = 0; i + LANES <= n; i += LANES) {
+		for (int l = 0; l < LANES / 16; l++)
+			__builtin_prefetch(x + i + AHEAD + 16 * l, 0, 2);
 		UNROLL(8)
 		for (int l = 0; l < LANES / DW; l++) {
 			vd y = __builtin_convertvector(
