@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 
 #define PENDING_LOOKS 2 /* a call is in progress so often */
 #define PATIENCE_MS 20000
+#define MOST_RANKS 8
 
 struct header {
 	uint64_t count, type, nth;
@@ -32,8 +32,11 @@ struct root {
 };
 
 struct ncclComm {
-	int rank, ranks, fd;
-	int listener;   /* rank 0, until its peer has come; else -1 */
+	int rank, ranks;
+	int listener;   /* rank 0, until all have come; else -1 */
+	int fds[MOST_RANKS]; /* to the others: rank 0 to each, each to rank 0; -1 */
+	int met;        /* so many of the others have come, or rank 0 has */
+	int made;
 	int looks;      /* still "in progress" so often */
 	atomic_int aborted, users;
 	ncclResult_t failed;
@@ -201,7 +204,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 
 	if (rc)
 		return rc;
-	if (ranks < 1 || ranks > 2 || rank < 0 || rank >= ranks || config->blocking != 0 ||
+	if (ranks < 1 || ranks > MOST_RANKS || rank < 0 || rank >= ranks || config->blocking != 0 ||
 	    config->maxCTAs < 1 || config->maxCTAs > 64)
 		broken("ncclCommInitRankConfig: rank %d of %d, blocking %d, at "
 		       "most %d CTAs", rank, ranks, config->blocking,
@@ -211,7 +214,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 		return ncclSystemError;
 	c->rank = rank;
 	c->ranks = ranks;
-	c->fd = c->listener = -1;
+	c->listener = -1;
+	memset(c->fds, -1, sizeof(c->fds));
 	c->looks = PENDING_LOOKS;
 	c->peer.sun_family = AF_UNIX;
 	memcpy(c->peer.sun_path + 1, id.internal, strlen(id.internal) + 1);
@@ -224,35 +228,55 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 	return ncclInProgress;
 }
 
+/* Who calls says first which rank it is. */
+static int accept_one(struct ncclComm *c)
+{
+	int rank, fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (recv(fd, &rank, sizeof(rank), MSG_WAITALL) != sizeof(rank) ||
+	    rank < 1 || rank >= c->ranks || c->fds[rank] >= 0)
+		broken("two members of a group have one rank");
+	c->fds[rank] = fd;
+	return 1;
+}
+
+static int call_first(struct ncclComm *c)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&c->peer, sizeof(c->peer)) ||
+	    send(fd, &c->rank, sizeof(c->rank), MSG_NOSIGNAL) < 0) {
+		close(fd);
+		return 0;
+	}
+	c->fds[0] = fd;
+	return 1;
+}
+
 static int meet(struct ncclComm *c)
 {
-	if (c->ranks == 1 && c->fd < 0) /* nobody at its other end */
-		c->fd = eventfd(0, EFD_CLOEXEC);
-	if (c->fd >= 0)
-		return 1;
-	if (c->listener >= 0) {
-		c->fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (c->fd < 0)
-			return 0;
+	int others = c->rank ? 1 : c->ranks - 1;
+
+	while (c->met < others && (c->rank ? call_first(c) : accept_one(c)))
+		c->met++;
+	c->made = c->met == others;
+	if (c->made && c->listener >= 0) {
 		close(c->listener);
 		c->listener = -1;
-		return 1;
 	}
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (!connect(c->fd, (struct sockaddr *)&c->peer, sizeof(c->peer)))
-		return 1;
-	close(c->fd);
-	c->fd = -1;
-	return 0;
+	return c->made;
 }
 
 /* All bytes, or 0: aborted.  A peer that is gone is not noticed, as in NCCL. */
-static int move(struct ncclComm *c, int sending, void *data, size_t n)
+static int move(struct ncclComm *c, int peer, int sending, void *data, size_t n)
 {
+	int fd = c->fds[peer];
 	char *at = data;
 
 	while (n) {
-		struct pollfd p = { .fd = c->fd,
+		struct pollfd p = { .fd = fd,
 				    .events = sending ? POLLOUT : POLLIN };
 		ssize_t done = -1;
 
@@ -261,9 +285,9 @@ static int move(struct ncclComm *c, int sending, void *data, size_t n)
 		if (poll(&p, 1, 1) <= 0)
 			continue;
 		if (sending)
-			done = send(c->fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+			done = send(fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		else
-			done = recv(c->fd, at, n, MSG_DONTWAIT);
+			done = recv(fd, at, n, MSG_DONTWAIT);
 		if (done > 0) {
 			at += done;
 			n -= (size_t)done;
@@ -286,17 +310,18 @@ static void transfer(void *arg)
 	struct op *op = arg;
 	struct ncclComm *c = op->comm;
 	struct header h = op->head;
+	int peer = !c->rank;
 	char word = 1;
 
 	atomic_fetch_add(&running, 1);
-	if (move(c, op->sending, &h, sizeof(h))) {
+	if (move(c, peer, op->sending, &h, sizeof(h))) {
 		if (!op->sending && (h.count != op->head.count ||
 				     h.type != op->head.type))
 			broken("ncclRecv of %llu where the peer sends %llu",
 			       (unsigned long long)op->head.count,
 			       (unsigned long long)h.count);
-		if (move(c, !op->sending, &word, 1))
-			move(c, op->sending, op->data, op->head.count);
+		if (move(c, peer, !op->sending, &word, 1))
+			move(c, peer, op->sending, op->data, op->head.count);
 	}
 	unuse(c);
 	free(op);
@@ -316,9 +341,9 @@ static ncclResult_t issue(struct ncclComm *c, int sending, void *data,
 	}
 	if (atomic_load(&c->aborted))
 		broken("%s after ncclCommAbort", call);
-	if (c->looks || c->pending || c->fd < 0)
+	if (c->looks || c->pending || !c->made)
 		broken("%s while a call is in progress", call);
-	if (peer != !c->rank || type != ncclUint8 || !n)
+	if (c->ranks != 2 || peer != !c->rank || type != ncclUint8 || !n)
 		broken("%s: peer %d, %zu of type %d", call, peer, n, type);
 	if (!fake_cuda_is_device(data, n))
 		broken("%s: memory that is not the device's", call);
@@ -344,23 +369,29 @@ ncclResult_t ncclRecv(void *data, size_t n, ncclDataType_t type, int peer,
 	return issue(comm, 0, data, n, type, peer, stream);
 }
 
-/* Everything that the other member has; the smaller rank sends first. */
-static int trade(struct ncclComm *c, const struct header *h, const char *mine,
-		 char *theirs)
+/* What all members have, in the order of ranks: by way of the first. */
+static int gather(struct ncclComm *c, const struct header *h, const char *mine,
+		  char *all)
 {
+	size_t n = h->count, total = n * (size_t)c->ranks;
 	struct header got = *h;
 
-	for (int turn = 0; c->ranks > 1 && turn < 2; turn++) {
-		int sending = turn == c->rank;
-
-		if (!move(c, sending, sending ? (void *)(uintptr_t)h : &got,
-			  sizeof(*h)) ||
-		    !move(c, sending, sending ? (char *)(uintptr_t)mine : theirs,
-			  h->count))
+	if (c->rank)
+		return move(c, 0, 1, &got, sizeof(got)) &&
+		       move(c, 0, 1, (void *)(uintptr_t)mine, n) &&
+		       move(c, 0, 0, all, total);
+	memcpy(all, mine, n);
+	for (int r = 1; r < c->ranks; r++) {
+		if (!move(c, r, 0, &got, sizeof(got)))
+			return 0;
+		if (memcmp(h, &got, sizeof(got)))
+			broken("the members of a group call different things");
+		if (!move(c, r, 0, all + (size_t)r * n, n))
 			return 0;
 	}
-	if (memcmp(h, &got, sizeof(got)))
-		broken("the members of a group call different things");
+	for (int r = 1; r < c->ranks; r++)
+		if (!move(c, r, 1, all, total))
+			return 0;
 	return 1;
 }
 
@@ -369,31 +400,27 @@ static void collect(void *arg)
 {
 	struct op *op = arg;
 	struct ncclComm *c = op->comm;
-	size_t n = op->head.count, part = n / (size_t)c->ranks;
-	char *theirs = calloc(n + 1, 1);
+	size_t n = op->head.count, ranks = (size_t)c->ranks;
+	size_t part = op->head.type == 's' ? n / ranks : n;
+	size_t from = op->head.type == 's' ? (size_t)c->rank * part : 0;
+	char *all = calloc(ranks * n + 1, 1);
 	float sum;
 
 	atomic_fetch_add(&running, 1);
-	if (!theirs || !trade(c, &op->head, op->in, theirs))
+	if (!all || !gather(c, &op->head, op->in, all))
 		goto out;
 	if (op->head.type == 'g') {
-		memmove(op->data + (size_t)c->rank * n, op->in, n);
-		if (c->ranks > 1)
-			memcpy(op->data + (size_t)!c->rank * n, theirs, n);
+		memcpy(op->data, all, ranks * n);
 		goto out;
 	}
-	if (op->head.type == 'a')
-		part = n;
 	for (size_t i = 0; i < part; i += sizeof(sum)) {
-		size_t at = op->head.type == 'a' ?
-				    i : (size_t)c->rank * part + i;
-
-		sum = *(const float *)(op->in + at) +
-		      *(const float *)(theirs + at);
+		sum = 0;
+		for (size_t r = 0; r < ranks; r++)
+			sum += *(const float *)(all + r * n + from + i);
 		memcpy(op->data + i, &sum, sizeof(sum));
 	}
 out:
-	free(theirs);
+	free(all);
 	unuse(c);
 	free(op);
 }
@@ -407,7 +434,7 @@ static ncclResult_t issue_all(const char *call, int what, ncclComm_t c,
 
 	if (rc)
 		return rc;
-	if (atomic_load(&c->aborted) || c->looks || c->pending || c->fd < 0)
+	if (atomic_load(&c->aborted) || c->looks || c->pending || !c->made)
 		broken("%s while a call is in progress, or after an abort", call);
 	if (!fake_cuda_is_device(in, bytes))
 		broken("%s: memory that is not the device's", call);
@@ -457,9 +484,9 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
 		return rc;
 	if (atomic_load(&c->aborted))
 		broken("ncclCommGetAsyncError after ncclCommAbort");
-	if (!c->failed && c->fd >= 0 && !c->pending)
+	if (!c->failed && c->made && !c->pending)
 		c->failed = enter("async");
-	if (!c->failed && c->fd >= 0 && !c->pending)
+	if (!c->failed && c->made && !c->pending)
 		c->failed = enter(c->rank ? "async1" : "async0");
 	*state = c->failed;
 	if (c->failed) {
@@ -467,7 +494,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state)
 		return ncclSuccess;
 	}
 	*state = ncclInProgress;
-	if (!meet(c) || (c->looks && --c->looks))
+	if ((!c->made && !meet(c)) || (c->looks && --c->looks))
 		return ncclSuccess;
 	if (c->pending) {
 		atomic_fetch_add(&c->users, 1);
@@ -500,8 +527,9 @@ ncclResult_t ncclCommAbort(ncclComm_t c)
 			       "aborts that one meanwhile");
 		usleep(1000);
 	}
-	if (c->fd >= 0)
-		close(c->fd);
+	for (int r = 0; r < MOST_RANKS; r++)
+		if (c->fds[r] >= 0)
+			close(c->fds[r]);
 	if (c->listener >= 0)
 		close(c->listener);
 	free(c->pending);

@@ -2,14 +2,16 @@
  * fake_nccl.h: a stand-in for libnccl, over the stand-in for libcudart, so that
  * what is sent between ranks by NCCL can be tested where there is no GPU.
  *
- * A communicator of two ranks is a socket between them.  An operation is a piece
+ * A communicator of two ranks is a socket between them; of more, one from each to
+ * the first.  An operation is a piece
  * of work of its stream that does not end before the peer has taken part, or the
  * communicator is aborted: nothing is buffered.  Communicators are made without
  * blocking, and calls are still "in progress" when they return.
  *
  * What NCCL leaves undefined ends the process with a sentence: counts or types
- * that differ at the two ends, a call while one is in progress, or after an abort,
- * an id that is used twice, memory that is not the device's.  There are no groups,
+ * that differ at the two ends, members that call different things, a call while one
+ * is in progress, or after an abort, an abort that would wait for ever, an id that is
+ * used twice, memory that is not the device's.  There are no groups,
  * since the transport makes none.
  *
  * Environment: FAKE_NCCL_FAIL=CALL:NTH:RESULT is fake_nccl_fail();

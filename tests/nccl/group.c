@@ -1,6 +1,6 @@
 /*
  * group RANKS: as many members as threads, each with a transport: what the
- * collectives of nccl give, and that they end.  Over the stand-ins with 1 and 2, and
+ * collectives of nccl give, and that they end.  Over the stand-ins with 1 to 4, and
  * with 1 on any GPU with NCCL itself (tests/gpu/run).
  */
 #include <pipefw/device.h>
@@ -17,7 +17,7 @@
 #include "settings/config.h"
 
 #define N 1024u /* numbers of a part */
-#define MOST 2u
+#define MOST 8u
 
 extern const struct pfw_plugin pfw_plugin;
 

@@ -84,6 +84,28 @@ static void peers_that_are_not_there(void)
 	CU_ASSERT_EQUAL(fake_nccl_aborted(), before + 2);
 }
 
+/* Receives of two communicators that nobody sends for: neither abort waits for the
+ * other's kernel, and nor does whoever asks for them. */
+static void none_comes(void)
+{
+	void *other[2] = { NULL, NULL };
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, PFW_MEM_HOST, 64), 0);
+	CU_ASSERT_EQUAL_FATAL(pair_open_ends(&p, 1, PFW_MEM_HOST, 64, other), 0);
+	CU_ASSERT_EQUAL(p.ops->post(p.end[1], 0, 64, &p.err), 0);
+	CU_ASSERT_EQUAL(p.ops->post(other[1], 0, 64, &p.err), 0);
+	for (uint32_t i = 0; i < 5; i++) {
+		p.ops->wait(p.end[1], PFW_NONE, pfw_now() + 2 * PFW_MS);
+		p.ops->wait(other[1], PFW_NONE, pfw_now() + 2 * PFW_MS);
+	}
+	fake_nccl_fail("async", 1, ncclSystemError);
+	pair_await(&p, 1, PFW_NONE);
+	p.ops->close_channel(other[1]);
+	p.ops->close_channel(other[0]);
+	pair_close(&p);
+}
+
 /* A communicator that fails while both ends wait for the other: who saw it says
  * so; the other one may see first that its peer has gone. */
 static void fails_by_itself(void)
@@ -204,6 +226,7 @@ static const struct unit_test tests[] = {
 	{ "each call of NCCL fails", each_call_fails },
 	{ "calls of CUDA fail", cuda_fails },
 	{ "peers that are not there", peers_that_are_not_there },
+	{ "nobody sends for two receives", none_comes },
 	{ "a communicator fails by itself", fails_by_itself },
 	{ "an abort ends a transfer", aborted_is_not_there },
 	{ "a transfer ends, and has failed", failed_is_not_there },
