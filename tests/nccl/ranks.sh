@@ -11,7 +11,7 @@ bits() {
 		train $transport --steps 1 --set data.eval_every=0 \
 			--set model.layers=$((ranks * chunks)) \
 			--set pipeline.ranks=$ranks --set pipeline.chunks=$chunks \
-			--set pipeline.microbatches=$ranks \
+			--set pipeline.microbatches=$((2 * ranks)) \
 			--set pipeline.microbatch_size=1 \
 			--set pipeline.schedule=$schedule \
 			--set transport=$transport "$@" ||
