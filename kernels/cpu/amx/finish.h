@@ -103,6 +103,17 @@ INLINE void store_pair(bf16 *x, vf low, vf high)
 							    (__m512)low));
 }
 
+/* What is not read soon, past the caches where it is a whole line. */
+INLINE void store_pair_away(bf16 *x, vf low, vf high)
+{
+	__m512i v = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+
+	if ((uintptr_t)x % 64)
+		_mm512_storeu_si512(x, v);
+	else
+		_mm512_stream_si512((void *)x, v);
+}
+
 INLINE void finish_whole_row(const struct unfinished *u, const uint32_t steps,
 			     const int wide)
 {
@@ -113,7 +124,7 @@ INLINE void finish_whole_row(const struct unfinished *u, const uint32_t steps,
 	for (int h = 0; h < 2; h++)
 		x[h] = finished(u, h * VW, VW, steps, wide, &slope[h]);
 	if (steps & PFW_EPI_GELU)
-		store_pair(u->aux + at, slope[0], slope[1]);
+		store_pair_away(u->aux + at, slope[0], slope[1]);
 	if (steps & AMX_AWAY) {
 		_mm512_stream_ps(wide_c, x[0]);
 		_mm512_stream_ps(wide_c + VW, x[1]);

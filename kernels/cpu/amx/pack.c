@@ -68,12 +68,71 @@ INLINE void pairs(__m512i even, __m512i odd, __m512i *low, __m512i *high)
 		even, _mm512_add_epi16(lows, _mm512_set1_epi16(16)), odd);
 }
 
+/* 16 bytes of each of four rows, eight apart, side by side. */
+INLINE __m512i four_rows(const bf16 *x, size_t ld)
+{
+	__m512i r = _mm512_castsi128_si512(_mm_loadu_si128((const void *)x));
+
+	r = _mm512_inserti32x4(
+		r, _mm_loadu_si128((const void *)(x + 8 * ld)), 1);
+	r = _mm512_inserti32x4(
+		r, _mm_loadu_si128((const void *)(x + 16 * ld)), 2);
+	return _mm512_inserti32x4(
+		r, _mm_loadu_si128((const void *)(x + 24 * ld)), 3);
+}
+
+/* Eight columns of BLOCK rows: rows of A.  In each 16 bytes of a vector a matrix
+ * of 8 x 8 is turned. */
+INLINE void turn_columns(bf16 *dst, const bf16 *x, size_t ld)
+{
+	__m512i r[8], t[8];
+
+	for (int i = 0; i < 8; i++)
+		r[i] = four_rows(x + i * ld, ld);
+	for (int i = 0; i < 8; i += 2) {
+		t[i] = _mm512_unpacklo_epi16(r[i], r[i + 1]);
+		t[i + 1] = _mm512_unpackhi_epi16(r[i], r[i + 1]);
+	}
+	for (int i = 0; i < 8; i += 4)
+		for (int j = 0; j < 2; j++) {
+			r[i + 2 * j] = _mm512_unpacklo_epi32(t[i + j],
+							     t[i + j + 2]);
+			r[i + 2 * j + 1] = _mm512_unpackhi_epi32(t[i + j],
+								 t[i + j + 2]);
+		}
+	for (int i = 0; i < 4; i++) {
+		_mm512_store_si512(dst + 64 * i,
+				   _mm512_unpacklo_epi64(r[i], r[i + 4]));
+		_mm512_store_si512(dst + 64 * i + 32,
+				   _mm512_unpackhi_epi64(r[i], r[i + 4]));
+	}
+}
+
+/* All of a step (two tiles) of A.  It is copied first: every line is looked at
+ * four times, and rows may be so far apart that they drive each other out. */
+INLINE void turn_step(bf16 *dst, const bf16 *x, size_t ld)
+{
+	_Alignas(64) bf16 near[BLOCK * BLOCK];
+
+	for (size_t i = 0; i < BLOCK; i++)
+		_mm512_store_si512(near + i * BLOCK,
+				   _mm512_loadu_si512(x + i * ld));
+	for (size_t i = 0; i < 4; i++)
+		turn_columns(dst + i * TILE / 2, near + 8 * i, BLOCK);
+}
+
 /* A step (two tiles) from a source across k. */
 INLINE void step_across(bf16 *dst, const struct amx_source *s, size_t n,
 			size_t k, const int turned, const enum kind kind)
 {
 	__m512i low[16], high[16];
 
+	if (turned && kind == IN_BF16 && n + BLOCK <= s->n &&
+	    k + BLOCK <= s->k) {
+		turn_step(dst, s->x + (s->row + k) * s->ld + s->col + n,
+			  s->ld);
+		return;
+	}
 	for (size_t i = 0; i < 16; i++) {
 		size_t at = k + 2 * i;
 		__m512i even = _mm512_setzero_si512(), odd = even;
@@ -134,20 +193,17 @@ void amx_pack_rows(bf16 *nt, bf16 *nn, const struct amx_source *s, size_t row)
 	_mm_sfence(); /* such stores keep no order by themselves */
 }
 
-#define ABREAST 4 /* blocks that are read together where k runs across */
-
-/* Rows lie in pages of their own there: of each, a few lines in a row. */
+/* Rows are read along, as far as they go: a processor fetches ahead what lies
+ * side by side. */
 INLINE void pack_across(bf16 *dst, const struct amx_source *s, const int turned,
 			const enum kind kind)
 {
 	const size_t wide = blocks(s->n), steps = blocks(s->k);
 
-	for (size_t first = 0; first < wide; first += ABREAST)
-		for (size_t k = 0; k < steps; k++)
-			for (size_t i = first;
-			     i < wide && i < first + ABREAST; i++)
-				step_across(dst + (i * steps + k) * STEP, s,
-					    i * BLOCK, k * BLOCK, turned, kind);
+	for (size_t k = 0; k < steps; k++)
+		for (size_t i = 0; i < wide; i++)
+			step_across(dst + (i * steps + k) * STEP, s, i * BLOCK,
+				    k * BLOCK, turned, kind);
 }
 
 INLINE void pack_along(bf16 *dst, const struct amx_source *s, const int turned,
