@@ -166,6 +166,7 @@ NEAR(near_bias, PFW_EPI_BIAS, 0)
 NEAR(near_gelu, PFW_EPI_BIAS | PFW_EPI_GELU, 0)
 NEAR(near_residual, PFW_EPI_BIAS | PFW_EPI_RESIDUAL, 0)
 NEAR(near_dgelu, PFW_EPI_DGELU, 0)
+NEAR(near_wide, 0, 1)
 NEAR(near_away, AMX_AWAY, 1)
 NEAR(near_sum, PFW_EPI_ACCUMULATE, 1)
 NEAR(near_any, p->steps, p->g->c_dtype == PFW_F32)
@@ -181,6 +182,7 @@ static near_fn *near_for(const struct part *p)
 		{ PFW_EPI_BIAS | PFW_EPI_GELU, PFW_BF16, near_gelu },
 		{ PFW_EPI_BIAS | PFW_EPI_RESIDUAL, PFW_BF16, near_residual },
 		{ PFW_EPI_DGELU, PFW_BF16, near_dgelu },
+		{ 0, PFW_F32, near_wide },
 		{ AMX_AWAY, PFW_F32, near_away },
 		{ PFW_EPI_ACCUMULATE, PFW_F32, near_sum },
 	};
