@@ -99,10 +99,11 @@ static const char *hint(const struct verbs_channel *c, enum ibv_wc_status status
 
 	switch (status) {
 	case IBV_WC_RETRY_EXC_ERR:
-		snprintf(out, len, "no answer for %.1f s (timeout %u, retry_cnt %u): is "
-			 "the link up, does the fabric lose packets (PFC, ECN), is it "
-			 "the right GID and MTU? ping -I, ib_write_bw -x between the "
-			 "two; a larger timeout", verbs_give_up_s(o), o->timeout,
+		snprintf(out, len, "no answer for %.1f s, or packets lost %u times in a "
+			 "row (timeout %u, retry_cnt %u): is the link up, does the "
+			 "fabric lose packets (PFC, ECN), is it the right GID and MTU? "
+			 "ping -I, ib_write_bw -x between the two; a larger timeout",
+			 verbs_give_up_s(o), o->retry_cnt + 1u, o->timeout,
 			 o->retry_cnt);
 		break;
 	case IBV_WC_RNR_RETRY_EXC_ERR:
