@@ -460,8 +460,10 @@ static int execute(struct run *run, struct pfw_error *err)
 	if (meet(run, err))
 		return PFW_EXIT_BOOT;
 	rc = open_dir(run, err);
-	if (rc)
+	if (rc) {
+		pfw_meeting_refuse(run->meeting, err->text);
 		return pfw_cli_config_status(rc);
+	}
 	if (begin(run, err))
 		return PFW_EXIT_BOOT;
 	note(run, run->cfg->warnings);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "launch/far.h"
 #include "launch/launcher.h"
 #include "launch/meet_impl.h"
 
@@ -67,6 +68,15 @@ void pfw_meeting_close(struct pfw_meeting *meeting)
 		pfw_link_close(meeting->guests[i].link);
 	free(meeting->guests);
 	free(meeting);
+}
+
+void pfw_meeting_refuse(struct pfw_meeting *meeting, const char *text)
+{
+	if (!meeting)
+		return;
+	for (uint32_t i = 0; i < meeting->n_guests; i++)
+		pfw_link_send(meeting->guests[i].link, PFW_FAR_REFUSED, 0, text,
+			      strlen(text), NULL);
 }
 
 void pfw_meeting_number(struct pfw_meeting *m, uint64_t job)

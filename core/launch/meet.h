@@ -55,6 +55,8 @@ int pfw_meeting_open(const struct pfw_meet *how, struct pfw_meeting **out,
 		     struct pfw_error *err);
 /** Takes NULL.  Others see that this launcher has left. */
 void pfw_meeting_close(struct pfw_meeting *meeting);
+/** Takes NULL.  Before the start: tells the others why there will be none. */
+void pfw_meeting_refuse(struct pfw_meeting *meeting, const char *text);
 /**
  * Until all say that they start.  @p run_dir: this host's name for the run's
  * folder, which all must see, and which is there at the lead; NULL: nobody but

@@ -216,8 +216,7 @@ int pfw_meeting_follow(struct pfw_meeting *m, const char *run_dir,
 	pfw_meeting_number(m, folder.job);
 	rc = find_folder(&folder, run_dir, err);
 	if (rc) {
-		pfw_link_send(lead->link, PFW_FAR_REFUSED, 0, err->text,
-			      strlen(err->text), NULL);
+		pfw_meeting_refuse(m, err->text);
 		return rc;
 	}
 	rc = pfw_link_send(lead->link, PFW_FAR_READY, 0, NULL, 0, err);

@@ -151,9 +151,7 @@ static int give_up(struct pfw_meeting *m, const struct pfw_meet *how,
 		 one ? "has" : "have", how->timeout, how->file, how->at->text,
 		 strchr(missing, ',') ? "A-B" : missing, one ? "its" : "their",
 		 strchr(missing, ',') ? "s" : "");
-	for (uint32_t i = 0; i < m->n_guests; i++)
-		pfw_link_send(m->guests[i].link, PFW_FAR_REFUSED, 0, text,
-			      strlen(text), NULL);
+	pfw_meeting_refuse(m, text);
 	return pfw_error_set(err, ETIMEDOUT, "%s", text);
 }
 
@@ -256,13 +254,6 @@ static int ask(struct pfw_meeting *m, uint32_t type, const void *body,
 	return rc;
 }
 
-static void tell_all(struct pfw_meeting *m, const char *text)
-{
-	for (uint32_t i = 0; i < m->n_guests; i++)
-		pfw_link_send(m->guests[i].link, PFW_FAR_REFUSED, 0, text,
-			      strlen(text), NULL);
-}
-
 int pfw_meeting_begin(struct pfw_meeting *m, const char *run_dir,
 		      double timeout, struct pfw_error *err)
 {
@@ -290,7 +281,7 @@ int pfw_meeting_begin(struct pfw_meeting *m, const char *run_dir,
 	if (!rc)
 		rc = ask(m, PFW_FAR_START, NULL, 0, 0, deadline, &own);
 	if (rc) {
-		tell_all(m, own.text);
+		pfw_meeting_refuse(m, own.text);
 		pfw_error_set(err, own.code, "%s", own.text);
 	}
 	return rc;
