@@ -93,17 +93,19 @@ static void mark_peers(struct pfw_rank *rank)
 static int check_reach(const struct pfw_rank *rank, uint32_t peer,
 		       struct pfw_error *err)
 {
-	const struct pfw_config *cfg = rank->job->cfg;
-	const char *name = cfg->transport.transport.plugin->info.name;
+	const struct pfw_transport_choice *choice =
+		choice_of(rank, rank->peers[peer].stack);
+	struct pfw_transport_props props;
 
-	if (!rank->job->props.shared_slots)
+	pfw_job_transport_props(choice, &props);
+	if (!props.shared_slots)
 		return 0;
 	return pfw_error_set(err, EINVAL,
 			     "ranks %u and %u are on two hosts, and transport "
 			     "%s joins ranks of one: set transport.remote to "
 			     "one that joins hosts (tcp; pipefw list "
-			     "transports has all)",
-			     rank->rank, peer, name);
+			     "transports has all)", rank->rank, peer,
+			     choice->transport.plugin->info.name);
 }
 
 static int find_peer(struct pfw_rank *rank, uint32_t r, struct pfw_error *err)
@@ -116,10 +118,9 @@ static int find_peer(struct pfw_rank *rank, uint32_t r, struct pfw_error *err)
 	rc = pfw_rank_get(rank, key, peer->host, sizeof(peer->host), err);
 	if (rc || !strcmp(peer->host, rank->boot->place->host))
 		return rc;
-	if (!rank->job->cfg->remote.transport.plugin)
-		return check_reach(rank, r, err);
-	peer->stack = PFW_STACK_REMOTE;
-	return 0;
+	if (rank->job->cfg->remote.transport.plugin)
+		peer->stack = PFW_STACK_REMOTE;
+	return check_reach(rank, r, err);
 }
 
 static int find_peers(struct pfw_rank *rank, struct pfw_error *err)

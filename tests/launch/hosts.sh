@@ -78,6 +78,11 @@ tail -n 1 "$tmp/out" | grep -q '"event":"end"' || fail 'the lead did not wait'
 both no '' --set transport=shm
 said a 'joins ranks of one: set transport.remote'
 said b 'joins ranks of one: set transport.remote'
+both no '' --set transport.local=tcp --set transport.remote=shm
+said b 'joins ranks of one: set transport.remote'
+: >"$tmp/file"
+both file ''
+said b 'the launcher of rank 0 refuses: .*/file'
 set -- --set transport=tcp --set run.timeout=2
 both no '--set run.seed=9' "$@"
 said b 'it has "run.seed = 9;", rank 0 has "run.seed = 1;"'
