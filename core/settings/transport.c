@@ -100,7 +100,8 @@ int pfw_read_transport(struct pfw_reader *r, const config_setting_t *setting,
 	if (near && member(setting, "name"))
 		return pfw_tree_refuse(r->tree, near, r->err, EINVAL,
 				       "transport.local and transport.name "
-				       "are the same; leave one out");
+				       "are two words for one thing; leave one "
+				       "out");
 	if (near && config_setting_is_group(near)) {
 		rc = check_alone(r, setting);
 		if (!rc)
