@@ -20,8 +20,15 @@
 #define PATIENCE_MS 20000
 #define MOST_RANKS 8
 
+#ifdef FAKE_NCCL_OLD
+#define VERSION_CODE NCCL_VERSION(2, 18, 0)
+#else
+#define VERSION_CODE NCCL_VERSION_CODE
+#endif
+
+/* What an end is about to do: type is 1 to send, 0 to receive, or a collective's. */
 struct header {
-	uint64_t count, type, nth;
+	uint64_t count, type;
 };
 
 /** Who listens for the other rank, by id. */
@@ -41,7 +48,6 @@ struct ncclComm {
 	atomic_int aborted, users;
 	ncclResult_t failed;
 	struct op *pending; /* goes to its stream when it is no more */
-	uint64_t sent, received;
 	char last[128];
 	struct sockaddr_un peer;
 };
@@ -59,7 +65,7 @@ struct op {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct root *roots;
 static char fail_call[64];
-static unsigned fail_in, alive, aborted, n_ids;
+static unsigned fail_in, alive, aborted, listed, n_ids;
 static ncclResult_t fail_with;
 static atomic_int running; /* kernels of this process, on its card */
 
@@ -93,6 +99,11 @@ unsigned fake_nccl_alive(void)
 unsigned fake_nccl_aborted(void)
 {
 	return aborted;
+}
+
+unsigned fake_nccl_listed(void)
+{
+	return listed;
 }
 
 static void read_environment(void)
@@ -129,7 +140,7 @@ ncclResult_t ncclGetVersion(int *version)
 {
 	const char *text = getenv("FAKE_NCCL_VERSION");
 
-	*version = text ? atoi(text) : NCCL_VERSION_CODE;
+	*version = text ? atoi(text) : VERSION_CODE;
 	return enter("ncclGetVersion");
 }
 
@@ -174,6 +185,14 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
 	pthread_mutex_unlock(&lock);
 	*id = r->id;
 	return ncclSuccess;
+}
+
+static int is_own(const ncclUniqueId *id)
+{
+	int pid = 0;
+
+	return sscanf(id->internal, "fake-nccl-%d-", &pid) == 1 &&
+	       pid == (int)getpid();
 }
 
 /* An id is good for one communicator. */
@@ -221,6 +240,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int ranks, ncclUniqueId id,
 	memcpy(c->peer.sun_path + 1, id.internal, strlen(id.internal) + 1);
 	if (!rank)
 		c->listener = take_root(&id);
+	if (rank && getenv("FAKE_NCCL_APART") && is_own(&id))
+		broken("two ranks of a communicator are one process");
 	if (!rank && c->listener < 0)
 		broken("the id was used twice, or is of another process");
 	count(1);
@@ -304,24 +325,25 @@ static void unuse(struct ncclComm *c)
 	atomic_fetch_sub(&c->users, 1);
 }
 
-/* The sender's head, the receiver's word that it takes part, the data. */
+/* Each end's head, by which the other knows that it takes part; the data. */
 static void transfer(void *arg)
 {
 	struct op *op = arg;
 	struct ncclComm *c = op->comm;
-	struct header h = op->head;
+	struct header mine = op->head, its;
 	int peer = !c->rank;
-	char word = 1;
 
 	atomic_fetch_add(&running, 1);
-	if (move(c, peer, op->sending, &h, sizeof(h))) {
-		if (!op->sending && (h.count != op->head.count ||
-				     h.type != op->head.type))
-			broken("ncclRecv of %llu where the peer sends %llu",
-			       (unsigned long long)op->head.count,
-			       (unsigned long long)h.count);
-		if (move(c, peer, !op->sending, &word, 1))
-			move(c, peer, op->sending, op->data, op->head.count);
+	if (move(c, peer, 1, &mine, sizeof(mine)) &&
+	    move(c, peer, 0, &its, sizeof(its))) {
+		if (its.type == mine.type ||
+		    (!op->sending && its.count != mine.count))
+			broken("%s of %llu where the peer %s %llu",
+			       op->sending ? "ncclSend" : "ncclRecv",
+			       (unsigned long long)mine.count,
+			       its.type ? "sends" : "receives",
+			       (unsigned long long)its.count);
+		move(c, peer, op->sending, op->data, mine.count);
 	}
 	unuse(c);
 	free(op);
@@ -351,7 +373,8 @@ static ncclResult_t issue(struct ncclComm *c, int sending, void *data,
 	if (!op)
 		return ncclSystemError;
 	*op = (struct op){ .comm = c, .run = transfer, .sending = sending, .data = data,
-			   .head = { n, type, 0 }, .stream = stream };
+			   .head = { n, (uint64_t)sending },
+			   .stream = stream };
 	c->pending = op;
 	c->looks = PENDING_LOOKS;
 	return ncclInProgress;
@@ -442,7 +465,7 @@ static ncclResult_t issue_all(const char *call, int what, ncclComm_t c,
 	if (!op)
 		return ncclSystemError;
 	*op = (struct op){ .comm = c, .run = collect, .in = in, .data = out,
-			   .head = { bytes, (uint64_t)what, 0 },
+			   .head = { bytes, (uint64_t)what },
 			   .stream = stream };
 	c->pending = op;
 	c->looks = PENDING_LOOKS;
@@ -538,6 +561,7 @@ ncclResult_t ncclCommAbort(ncclComm_t c)
 	return rc;
 }
 
+#ifndef FAKE_NCCL_OLD /* what came with 2.19 */
 ncclResult_t ncclMemAlloc(void **ptr, size_t bytes)
 {
 	ncclResult_t rc = enter("ncclMemAlloc");
@@ -560,8 +584,13 @@ ncclResult_t ncclCommRegister(const ncclComm_t comm, void *ptr, size_t bytes,
 {
 	if (atomic_load(&comm->aborted) || !fake_cuda_is_device(ptr, bytes))
 		broken("ncclCommRegister of what is no memory of the device");
+	if (enter("ncclCommRegister"))
+		return ncclSystemError;
+	pthread_mutex_lock(&lock);
+	listed++;
+	pthread_mutex_unlock(&lock);
 	*handle = ptr;
-	return enter("ncclCommRegister");
+	return ncclSuccess;
 }
 
 ncclResult_t ncclCommDeregister(const ncclComm_t comm, void *handle)
@@ -570,3 +599,4 @@ ncclResult_t ncclCommDeregister(const ncclComm_t comm, void *handle)
 		broken("ncclCommDeregister after ncclCommAbort");
 	return enter("ncclCommDeregister");
 }
+#endif

@@ -3,19 +3,22 @@
  * what is sent between ranks by NCCL can be tested where there is no GPU.
  *
  * A communicator of two ranks is a socket between them; of more, one from each to
- * the first.  An operation is a piece
- * of work of its stream that does not end before the peer has taken part, or the
- * communicator is aborted: nothing is buffered.  Communicators are made without
- * blocking, and calls are still "in progress" when they return.
+ * the first.  An operation is a piece of work of its stream that does not end before
+ * the peer has taken part, or the communicator is aborted: nothing is buffered.
+ * Communicators are made without blocking, and calls are still "in progress" when
+ * they return.
  *
- * What NCCL leaves undefined ends the process with a sentence: counts or types
- * that differ at the two ends, members that call different things, a call while one
- * is in progress, or after an abort, an abort that would wait for ever, an id that is
- * used twice, memory that is not the device's.  There are no groups,
- * since the transport makes none.
+ * What NCCL leaves undefined ends the process with a sentence: counts that differ at
+ * the two ends, two that send or two that receive, members that call different
+ * things, a call while one is in progress, or after an abort, an abort that would
+ * wait for ever, an id that is used twice, memory that is not the device's
+ * (test_rules.c).  There are no groups, since the transport makes none.
+ *
+ * Built with FAKE_NCCL_OLD it is 2.18, without what came later.
  *
  * Environment: FAKE_NCCL_FAIL=CALL:NTH:RESULT is fake_nccl_fail();
- * FAKE_NCCL_VERSION=N is what ncclGetVersion() gives.
+ * FAKE_NCCL_VERSION=N is what ncclGetVersion() gives; with FAKE_NCCL_APART the ranks
+ * of a communicator must be processes of their own.
  */
 #ifndef PFW_TESTS_FAKE_NCCL_H
 #define PFW_TESTS_FAKE_NCCL_H
@@ -30,5 +33,7 @@ void fake_nccl_fail(const char *call, unsigned nth, ncclResult_t result);
 unsigned fake_nccl_alive(void);
 /** How many communicators were aborted so far. */
 unsigned fake_nccl_aborted(void);
+/** How many blocks of memory were registered so far. */
+unsigned fake_nccl_listed(void);
 
 #endif

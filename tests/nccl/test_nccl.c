@@ -8,6 +8,8 @@
 #include "nccl/pair.h"
 #include "unit/unit.h"
 
+#define OLD_LIBRARY "tests/nccl/.libs/libfakenccl218.so"
+
 /* Memory of the host is pinned and copied; the device's is moved where it is. */
 static void both_memories(void)
 {
@@ -200,8 +202,41 @@ static void invited_otherwise(void)
 	pair_close(&p);
 }
 
+/* Slots are NCCL's and registered where it has that, and work all the same where it
+ * has not, or where it will not register them. */
+static void memory_of_nccl(void)
+{
+	static const uint32_t memory[] = { PFW_MEM_HOST, PFW_MEM_CUDA };
+	unsigned before = fake_nccl_listed();
+	struct pair p;
+
+	for (size_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, memory[i], 64), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
+		pair_close(&p);
+		CU_ASSERT_EQUAL(fake_nccl_listed(), before += 2);
+		CU_ASSERT_EQUAL_FATAL(
+			pair_open(&p, "library=" OLD_LIBRARY, memory[i], 64), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
+		pair_close(&p);
+		CU_ASSERT_EQUAL(fake_nccl_listed(), before);
+	}
+	CU_ASSERT_EQUAL_FATAL(pair_open_transports(&p, NULL), 0);
+	fake_nccl_fail("ncclCommRegister", 1, ncclSystemError);
+	CU_ASSERT_EQUAL(pair_open_ends(&p, 0, PFW_MEM_CUDA, 64, p.end), 0);
+	CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
+	pair_close(&p);
+	CU_ASSERT_EQUAL(fake_nccl_listed(), before + 1);
+	CU_ASSERT_EQUAL_FATAL(pair_open_transports(&p, NULL), 0);
+	fake_nccl_fail("ncclMemAlloc", 1, ncclSystemError);
+	CU_ASSERT_EQUAL(pair_open_ends(&p, 0, PFW_MEM_CUDA, 64, p.end), -ENOMEM);
+	pair_expect(&p, "no memory of the GPU");
+	pair_close(&p);
+}
+
 static const struct unit_test tests[] = {
 	{ "memory of host and device", both_memories },
+	{ "memory of NCCL, and none", memory_of_nccl },
 	{ "issued in order", in_order },
 	{ "ordered by queues alone", by_queues },
 	{ "one communicator for an edge", one_for_an_edge },
