@@ -40,7 +40,7 @@ struct pfw_bench_row {
 void pfw_bench_heading(const struct pfw_bench *bench, const char *text);
 void pfw_bench_print(const struct pfw_bench *bench,
 		     const struct pfw_bench_row *row);
-/** What could not be measured, and why. */
+/** What could not be measured, and why; @p peer NULL: ours itself. */
 void pfw_bench_skip(const struct pfw_bench *bench, const char *work,
 		    const char *peer, const char *why);
 double pfw_bench_median(const double *v, uint32_t n);

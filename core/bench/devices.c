@@ -19,6 +19,7 @@
 
 #include "bench/devices_node.h"
 
+#define LAST_WORDS_MS 1000
 #define BANDWIDTH_FROM 65536u /* smaller messages are all latency */
 
 /* Two processes, and what is between them. */
@@ -48,17 +49,18 @@ static pid_t start(const struct pair *pair, uint32_t rank, const int peers[2],
 	return pid;
 }
 
-/* A failure of either is the end of both; what it says first counts. */
+/* A failure of either is the end of both.  That the other one is gone is no reason:
+ * it is given time to say its own. */
 static void collect(const pid_t pid[2], const int fd[2],
 		    struct pfw_device_figures *out)
 {
 	struct pollfd p[2] = { { .fd = fd[0], .events = POLLIN },
 			       { .fd = fd[1], .events = POLLIN } };
 	struct pfw_device_figures *got = malloc(sizeof(*got));
-	int left = 2;
+	int left = 2, told = 0;
 
 	out->rc = -ENOMEM;
-	while (got && left && poll(p, 2, -1) > 0)
+	while (got && left && poll(p, 2, told ? LAST_WORDS_MS : -1) > 0)
 		for (int i = 0; i < 2; i++) {
 			size_t have = 0;
 			ssize_t n = 1;
@@ -71,10 +73,12 @@ static void collect(const pid_t pid[2], const int fd[2],
 			if (have != sizeof(*got))
 				*got = (struct pfw_device_figures){ .rc = -EPIPE,
 							 .why = "it died" };
-			if (!i || got->rc)
+			if (got->rc ? !told || told == -EPIPE : !i && !told)
 				*out = *got;
+			if (got->rc)
+				told = out->rc;
 			p[i].fd = -1;
-			left = got->rc ? 0 : left - 1;
+			left = told && told != -EPIPE ? 0 : left - 1;
 		}
 	for (int i = 0; i < 2; i++) {
 		if (left || !got || out->rc)
@@ -123,13 +127,19 @@ static void print_size(struct pfw_bench *bench, const struct pfw_device_figures 
 	pfw_bench_print(bench, &row);
 }
 
-static void print(struct pfw_bench *bench, const struct pfw_device_figures *f, int moves)
+static void print(const struct pair *pair, const char *device,
+		  const struct pfw_device_figures *f, int moves)
 {
+	struct pfw_bench *bench = pair->bench;
 	struct pfw_bench_row row = { .unit = "ms", .less_is_better = 1,
 				     .peer = "alone" };
 	uint32_t beside = pfw_device_beside(bench);
-	char work[64];
+	char work[64], heading[128];
 
+	snprintf(heading, sizeof(heading), "%.40s, two processes on %.40s, %s",
+		 pair->subject->name, device,
+		 moves ? "messages moved" : "messages read in place");
+	pfw_bench_heading(bench, heading);
 	for (uint32_t i = 0; i < pfw_device_n_sizes(bench); i++) {
 		print_size(bench, f, i, 0);
 		if (moves && pfw_device_sizes[i].bytes >= BANDWIDTH_FROM)
@@ -148,20 +158,17 @@ int pfw_bench_devices(struct pfw_bench *bench, const struct pfw_subject *subject
 	struct pfw_device_figures *f = calloc(1, sizeof(*f));
 	const struct pair pair = { bench, subject, &device->ops.device };
 	struct pfw_transport_props props = { .size = sizeof(props) };
-	char heading[128];
 	int rc;
 
 	if (!f)
 		return pfw_error_set(err, ENOMEM, "out of memory");
-	snprintf(heading, sizeof(heading), "%.40s, two processes on %.40s",
-		 subject->name, device->info.name);
-	pfw_bench_heading(bench, heading);
 	rc = run(&pair, f, err);
 	pfw_subject_props(subject, &props);
 	if (!rc && f->rc)
-		pfw_bench_skip(bench, subject->name, device->info.name, f->why);
+		pfw_bench_skip(bench, subject->name, NULL, f->why);
 	else if (!rc)
-		print(bench, f, f->copied || !props.shared_slots);
+		print(&pair, device->info.name, f,
+		      f->copied || !props.shared_slots);
 	free(f);
 	return rc;
 }

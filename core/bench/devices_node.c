@@ -270,6 +270,11 @@ static int ask_all(struct node *n, uint32_t size)
 
 	if (rc)
 		return rc;
+	/* The first products find libraries to load. */
+	if (size == pfw_device_beside(n->bench))
+		rc = compute(n, done);
+	if (!rc)
+		rc = n->ops->sync(n->compute, &n->end.err);
 	for (uint32_t r = 0; !rc && r < n->bench->rounds; r++) {
 		rc = ask(n, size, r);
 		if (!rc && size == pfw_device_beside(n->bench))
@@ -296,6 +301,26 @@ static int answer_all(struct node *n, uint32_t size)
 	return rc ? rc : n->ops->sync(n->queue, &n->end.err);
 }
 
+/* Neither closes while the other still waits for what has been said to it. */
+static int part(struct node *n)
+{
+	char word = 1;
+
+	if (write(n->peer, &word, 1) != 1 || recv(n->peer, &word, 1, 0) != 1)
+		return pfw_error_set(&n->end.err, EPIPE, "the other process is "
+				     "gone");
+	return 0;
+}
+
+/* What a channel has to say of a call that failed. */
+static void explain(struct node *n)
+{
+	const struct pfw_transport_ops *ops = n->subject->ops;
+
+	if (!n->end.err.code && !ops->check(n->rx, &n->end.err))
+		ops->check(n->tx, &n->end.err);
+}
+
 static int measure(struct node *n)
 {
 	int rc = open_device(n);
@@ -309,6 +334,10 @@ static int measure(struct node *n)
 		/* A slot is given back when its queue has come so far. */
 		if (!rc)
 			rc = n->ops->sync(n->queue, &n->end.err);
+		if (!rc)
+			rc = part(n);
+		else if (n->rx && n->tx)
+			explain(n);
 		close_channels(n);
 	}
 	return rc;
@@ -324,6 +353,7 @@ static void close_all(struct node *n)
 	if (n->device)
 		n->ops->close(n->device);
 }
+
 void pfw_device_node_main(const struct pfw_bench *bench,
 			  const struct pfw_subject *subject,
 			  const struct pfw_device_ops *ops, uint32_t rank,

@@ -98,13 +98,16 @@ void pfw_bench_skip(const struct pfw_bench *bench, const char *work,
 		    const char *peer, const char *why)
 {
 	if (!bench->json) {
-		printf("%-34s skipped beside %s: %s\n", work, peer, why);
+		printf("%-34s skipped%s%s: %s\n", work, peer ? " beside " : "",
+		       peer ? peer : "", why);
 		return;
 	}
 	printf("{\"event\":\"skip\",\"part\":\"%s\",\"work\":", bench->part);
 	pfw_json_print(stdout, work);
-	printf(",\"peer\":");
-	pfw_json_print(stdout, peer);
+	if (peer) {
+		printf(",\"peer\":");
+		pfw_json_print(stdout, peer);
+	}
 	printf(",\"why\":");
 	pfw_json_print(stdout, why);
 	puts("}");

@@ -282,7 +282,7 @@ int pfw_bench_transport(struct pfw_bench *bench, struct pfw_error *err)
 	if (!rc && f->device->ops.device.memory) {
 		rc = pfw_bench_devices(bench, &f->ours, f->device, err);
 	} else if (rc == -ENODEV) {
-		pfw_bench_skip(bench, "messages", bench->transport, why);
+		pfw_bench_skip(bench, bench->transport, NULL, why);
 		rc = 0;
 	} else if (!rc) {
 		rc = pfw_bench_room_open(&f->room, err);

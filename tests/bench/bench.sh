@@ -69,6 +69,8 @@ if [ -e "$gpu" ]; then
 	grep -q '"work":"products beside .*"peer":"alone","theirs":[0-9]' \
 		"$tmp/out" || fail 'no row of products'
 	! grep -q 'GB/s' "$tmp/out" || fail 'what lies where it is has no speed'
+	says 0 'messages read in place; medians of 1 round' \
+		pipefw bench transport --device "$gpu" --quick --rounds 1
 	FAKE_CUDA_DEVICES=2 says 0 '"unit":"GB/s"' pipefw bench transport \
 		--device "$gpu" --quick --rounds 1 --json
 	FAKE_CUDA_FAIL=cudaIpcOpenMemHandle:1:801 says 0 \

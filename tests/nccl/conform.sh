@@ -13,4 +13,6 @@ gpu=$PWD/tests/cuda/.libs/pipefw-cuda-device.so
 		pipefw bench transport nccl --device "$gpu" --quick --rounds 1 --json
 	says 0 '"work":"products beside' \
 		pipefw bench transport nccl --device "$gpu" --quick --rounds 1 --json
+	FAKE_NCCL_FAIL=async:40:2 says 0 '"skip".*"nccl","why":".*unhandled system' \
+		pipefw bench transport nccl --device "$gpu" --quick --json
 }
