@@ -40,7 +40,7 @@ export FAKE_CUDA_DEVICES
 far='GPU memory copied between cards'
 as_one "$far" --set pipeline.schedule=zb-h1
 as_one "$far" --set pipeline.ranks_per_process=2
-as_one "$here, copied between cards" --set pipeline.ranks=3 \
+as_one "$here, copied between cards (rank 0 and 1 more)" --set pipeline.ranks=3 \
 	--set pipeline.schedule=interleaved --set pipeline.chunks=2
 unset FAKE_CUDA_DEVICES
 
