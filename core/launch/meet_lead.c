@@ -147,7 +147,7 @@ static int give_up(struct pfw_meeting *m, const struct pfw_meet *how,
 	one = !strpbrk(missing, "-,");
 	snprintf(text, sizeof(text),
 		 "rank%s %s %s not come in %.0f s: start `pipefw run %s --boot "
-		 "tcp://%s --ranks %s` on %s host%s", one ? "" : "s", missing,
+		 "tcp://%s --secret FILE --ranks %s` on %s host%s", one ? "" : "s", missing,
 		 one ? "has" : "have", how->timeout, how->file, how->at->text,
 		 strchr(missing, ',') ? "A-B" : missing, one ? "its" : "their",
 		 strchr(missing, ',') ? "s" : "");
