@@ -21,8 +21,8 @@
 #define M_CHUNK 512                    /* most rows of C at a time */
 #define TOGETHER 32                    /* most blocks of C of a strip */
 #define B_NEAR ((size_t)256 * 1024)    /* of B that all rows pass by at once */
-#define PASS 32                        /* most steps of k of a block's sums ... */
-#define WIDE 4                         /* ... for so many blocks, then the next */
+#define WIDE 4                         /* blocks that meet a part of one of A, ... */
+#define PASS 8                         /* ... of so many steps of k */
 
 /* Of all threads. */
 struct shared {
@@ -109,13 +109,25 @@ INLINE void multiply(const struct tiles_rows *a, const bf16 *b, size_t n,
 	tiles_end(sums);
 }
 
+/* Parts of a block of A that stay in the first-level cache while WIDE blocks of B
+ * pass pay, unless all of it is small, or they do not stay: where rows are 2 KiB
+ * apart, all of them share an eighth of that cache. */
+static size_t passes_of(const struct tiles_rows *a, size_t kt)
+{
+	const int in_place = a->ld != 64, clash = !(a->ld % 2048);
+
+	if (in_place && kt <= (clash ? 32 : 16))
+		return 1;
+	return (kt + PASS - 1) / PASS;
+}
+
 /* Blocks [left, right) of the columns, WIDE at most, by a block of rows. */
 INLINE void some_blocks(const struct part *p, struct amx_place at,
 			struct tiles_rows a, size_t left, size_t right,
 			struct unfinished *before, struct own *own,
 			const uint32_t steps, const int wide)
 {
-	const size_t kt = blocks(p->k), passes = (kt + PASS - 1) / PASS;
+	const size_t kt = blocks(p->k), passes = passes_of(&a, kt);
 	const size_t each = (kt + passes - 1) / passes;
 
 	for (size_t k = 0; k < kt; k += each, a.x += each * a.step)
