@@ -103,11 +103,15 @@ static void *stream_main(void *arg)
 	return NULL;
 }
 
-/* The lock is held. */
+/* The lock is held, but not while it waits: who destroys the stream then waits for
+ * the watchers. */
 static void sync_one(struct CUstream_st *s)
 {
+	s->watchers++;
 	while (s->first || s->busy)
 		pthread_cond_wait(&fake_changed, &fake_lock);
+	if (!--s->watchers)
+		pthread_cond_broadcast(&fake_changed);
 }
 
 void fake_sync_all(void)
@@ -227,6 +231,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
 	pthread_mutex_unlock(&fake_lock);
 	pthread_join(s->thread, NULL);
 	pthread_mutex_lock(&fake_lock);
+	while (s->watchers)
+		pthread_cond_wait(&fake_changed, &fake_lock);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;

@@ -44,6 +44,7 @@ struct CUstream_st {
 	pthread_t thread;
 	struct work *first, **last;
 	int busy, closing;
+	unsigned watchers; /* so many wait for it */
 	int blocking; /* the stream of number 0 waits for it, and it for that */
 	uint64_t random;
 	struct CUgraph_st *capture; /* NULL: work is done */

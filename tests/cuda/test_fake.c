@@ -1,6 +1,7 @@
 /* The stand-in for libcudart: what tests over it rely on. */
 #include "cuda/fake_cuda.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -188,6 +189,36 @@ static void test_fork(void)
 	CU_ASSERT_EQUAL(status, 0);
 }
 
+static void *watch(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 3000; i++)
+		if (cudaDeviceSynchronize())
+			abort();
+	return NULL;
+}
+
+/* A thread that waits for all streams may wait for one that another destroys. */
+static void test_destroyed_meanwhile(void)
+{
+	pthread_t watchers[2];
+	cudaStream_t s;
+	int value = 0, *at = &value;
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&watchers[i], NULL, watch, NULL);
+	for (int i = 0; i < 1000; i++) {
+		CU_ASSERT_EQUAL_FATAL(cudaStreamCreateWithFlags(
+					      &s, cudaStreamNonBlocking), 0);
+		CU_ASSERT_EQUAL(cudaLaunchHostFunc(s, increment, &at), 0);
+		CU_ASSERT_EQUAL(cudaStreamDestroy(s), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(watchers[i], NULL);
+	CU_ASSERT_EQUAL(value, 1000);
+	CU_ASSERT_EQUAL(fake_cuda_alive(), 0);
+}
+
 static void test_failure(void)
 {
 	void *device;
@@ -206,6 +237,7 @@ static const struct unit_test tests[] = {
 	{ "what is captured is done when it is launched", test_capture },
 	{ "what spoils a capture", test_spoiled },
 	{ "CUDA does not survive fork()", test_fork },
+	{ "a stream is destroyed while it is waited for", test_destroyed_meanwhile },
 	{ "the nth call fails", test_failure },
 };
 
