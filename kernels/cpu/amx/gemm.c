@@ -255,7 +255,7 @@ static void some_pieces(const void *context, size_t first, size_t end,
 		      least(blocks(p->n), col + p->cols),
 		      (struct own *)scratch);
 	}
-	_mm_sfence(); /* for AMX_AWAY */
+	_mm_sfence(); /* for what went past the caches */
 	_tile_release();
 }
 
@@ -361,6 +361,7 @@ static void some_strips(const void *context, size_t first, size_t end,
 		strip(p, i / p->wide * BLOCK, left,
 		      least(wide, left + p->cols), (struct own *)scratch);
 	}
+	_mm_sfence(); /* likewise */
 	_tile_release();
 }
 
