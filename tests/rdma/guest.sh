@@ -29,3 +29,24 @@ second_rail() {
 counter() {
 	cat "/sys/class/infiniband/${2:-rxe0}/ports/1/hw_counters/$1"
 }
+
+# two_hosts STEPS [OF RUN]: tiny.cfg and its text, for two ranks on each, and the
+# secret that both have.
+two_hosts() {
+	cat >tiny.cfg <<CFG
+run = { steps = $1; seed = 1; timeout = 60.0; ${2-} };
+model = { stage = "gpt2"; layers = 4; heads = 2; hidden = 16; context = 8;
+  vocab = 256; };
+pipeline = { ranks = 4; microbatches = 4; microbatch_size = 1; };
+transport = { local = "shm"; remote = { name = "verbs"; }; };
+data = { train = "text"; validation = 0.0; };
+CFG
+	head -c 4000 "$srcdir/README.md" >text
+	umask 077
+	if [ "$host" = 1 ]; then
+		head -c 32 /dev/urandom | base64 >/mnt/secret.new
+		mv /mnt/secret.new /mnt/secret
+	fi
+	until [ -e /mnt/secret ]; do sleep 0.1; done
+	cp /mnt/secret secret && chmod 600 secret
+}

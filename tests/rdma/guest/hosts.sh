@@ -2,22 +2,7 @@
 # on one. A host with another secret calls first: it is refused, and does no harm.
 soft_roce
 second_rail
-cat >tiny.cfg <<'CFG'
-run = { steps = 1; seed = 1; timeout = 60.0; };
-model = { stage = "gpt2"; layers = 4; heads = 2; hidden = 16; context = 8;
-  vocab = 256; };
-pipeline = { ranks = 4; microbatches = 4; microbatch_size = 1; };
-transport = { local = "shm"; remote = { name = "verbs"; }; };
-data = { train = "text"; validation = 0.0; };
-CFG
-head -c 4000 "$srcdir/README.md" >text
-umask 077
-if [ "$host" = 1 ]; then
-	head -c 32 /dev/urandom | base64 >/mnt/secret.new
-	mv /mnt/secret.new /mnt/secret
-fi
-until [ -e /mnt/secret ]; do sleep 0.1; done
-cp /mnt/secret secret && chmod 600 secret
+two_hosts 1
 
 # together SECRET [OPTION]...
 together() {

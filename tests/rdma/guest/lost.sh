@@ -9,22 +9,7 @@ if [ "$host" = 2 ]; then
 	rdma link delete rxe0
 	rdma link add rxe7 type rxe netdev eth0
 fi
-cat >tiny.cfg <<'CFG'
-run = { steps = 100000; seed = 1; timeout = 60.0; save_every = 2; };
-model = { stage = "gpt2"; layers = 4; heads = 2; hidden = 16; context = 8;
-  vocab = 256; };
-pipeline = { ranks = 4; microbatches = 4; microbatch_size = 1; };
-transport = { local = "shm"; remote = { name = "verbs"; }; };
-data = { train = "text"; validation = 0.0; };
-CFG
-head -c 4000 "$srcdir/README.md" >text
-umask 077
-if [ "$host" = 1 ]; then
-	head -c 32 /dev/urandom | base64 >/mnt/secret.new
-	mv /mnt/secret.new /mnt/secret
-fi
-until [ -e /mnt/secret ]; do sleep 0.1; done
-cp /mnt/secret secret && chmod 600 secret
+two_hosts 100000 'save_every = 2;'
 
 # Hosts meet over this link. A launcher in place of the shell.
 link=0
