@@ -21,8 +21,11 @@ int fake_drop(void *p);
 /** 0 for fake0, 1 for fake1. */
 unsigned fake_number(const struct ibv_context *c);
 
-/** Where the host sees what is within the region of that key; else NULL. */
-void *fake_at(uint32_t key, uint64_t at, uint64_t len);
+/** What others could read is counted. */
+void fake_allow(unsigned access);
+/** Where the host sees what is within the region of that key, which must have been
+ *  registered for @p access; else NULL. */
+void *fake_at(uint32_t key, uint64_t at, uint64_t len, unsigned access);
 
 /** For the rest of the block nobody else is in here. */
 #define FAKE_LOCKED                                                            \

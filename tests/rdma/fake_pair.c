@@ -16,6 +16,7 @@ struct receive {
 struct fake_qp {
 	struct ibv_qp qp;
 	uint32_t peer, max_inline, sq_psn, rq_psn;
+	unsigned access; /* of the peer, to memory registered for it */
 	struct receive *ring;
 	unsigned first, n, most;
 };
@@ -81,6 +82,10 @@ int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *a, int mask)
 	FAKE_LOCKED;
 	if (mask & IBV_QP_DEST_QPN)
 		f->peer = a->dest_qp_num;
+	if (mask & IBV_QP_ACCESS_FLAGS)
+		fake_allow(f->access = a->qp_access_flags);
+	if (mask & IBV_QP_AV)
+		fake.path = a->ah_attr;
 	if (mask & IBV_QP_PATH_MTU)
 		fake.path_mtu = a->path_mtu;
 	if (mask & IBV_QP_RQ_PSN)
@@ -197,7 +202,7 @@ static const void *source(const struct ibv_send_wr *wr)
 
 	if (wr->send_flags & IBV_SEND_INLINE)
 		return (const void *)(uintptr_t)sge->addr;
-	return fake_at(sge->lkey, sge->addr, sge->length);
+	return fake_at(sge->lkey, sge->addr, sge->length, 0);
 }
 
 static bool is_write(const struct op *o)
@@ -211,7 +216,8 @@ static void arrive(struct op *o)
 	struct fake_qp *peer = qps[o->from->peer];
 	enum ibv_wc_status status = fake.status;
 	void *to = is_write(o) ? fake_at(o->wr.wr.rdma.rkey,
-					 o->wr.wr.rdma.remote_addr, o->len) : NULL;
+					 o->wr.wr.rdma.remote_addr, o->len,
+					 IBV_ACCESS_REMOTE_WRITE) : NULL;
 
 	fake.status = 0;
 	if (!status && (!peer || o->from->sq_psn != peer->rq_psn))
@@ -224,7 +230,8 @@ static void arrive(struct op *o)
 	if (o->wr.opcode == IBV_WR_RDMA_WRITE && o->len == sizeof(fake.xor_word))
 		for (uint32_t i = 0; i < o->len; i++)
 			o->data[i] ^= (unsigned char)(fake.xor_word >> 8 * i);
-	if (!status && is_write(o) && !to)
+	if (!status && is_write(o) &&
+	    (!to || !(peer->access & IBV_ACCESS_REMOTE_WRITE)))
 		status = IBV_WC_REM_ACCESS_ERR;
 	if (!status && is_write(o))
 		memcpy(to, o->data, o->len);

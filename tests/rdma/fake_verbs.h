@@ -28,6 +28,8 @@ struct fake_verbs {
 	unsigned told;      /* sends that have arrived: neither writes nor data */
 	enum ibv_mtu mtu;   /* of the ports that are looked at */
 	enum ibv_mtu path_mtu; /* of the queue pair that was joined last */
+	struct ibv_ah_attr path; /* of that one, too */
+	unsigned readable;  /* regions and queue pairs that let others read */
 	uint32_t max_msg;   /* of those ports; no device sends more at once */
 	uint32_t longest;   /* bytes of a work request that has arrived */
 	uint32_t psn;       /* the last one that a queue pair began with */

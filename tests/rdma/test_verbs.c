@@ -146,6 +146,23 @@ static void test_limits(void)
 	}
 }
 
+/* What the fabric is asked for arrives at the queue pairs, and nobody may read. */
+static void test_path(void)
+{
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "traffic_class=106", 2, 4096), 0);
+	CU_ASSERT_EQUAL(fake.path.grh.traffic_class, 106);
+	CU_ASSERT_EQUAL(fake.path.sl, 0);
+	CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 4096), 0);
+	CU_ASSERT_EQUAL(fake.readable, 0);
+	pair_close(&p);
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, "sl=3", 2, 4096), 0);
+	CU_ASSERT_EQUAL(fake.path.sl, 3);
+	CU_ASSERT_EQUAL(fake.path.grh.traffic_class, 0);
+	pair_close(&p);
+}
+
 /* Generations and moderation go round many times. */
 static void test_many(void)
 {
@@ -510,6 +527,7 @@ static const struct unit_test tests[] = {
 	{ "what is found", test_probe },
 	{ "a device that is neither", test_iwarp },
 	{ "the smaller of both", test_limits },
+	{ "the path, and what is open to others", test_path },
 	{ "140,000 messages", test_many },
 	{ "lanes out of order", test_reordered },
 	{ "a late completion", test_late_completion },
