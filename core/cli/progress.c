@@ -284,7 +284,9 @@ void pfw_progress_end(struct pfw_progress *p,
 {
 	close_line(p);
 	pfw_events_end(p, result);
-	if (result->status)
+	if (result->status && p->follows)
+		fprintf(stderr, "pipefw: FAILED: %s\n", result->text);
+	else if (result->status)
 		fprintf(stderr, "pipefw: FAILED after step %" PRIu64 ": %s\n",
 			p->last_step, result->text);
 	else if (p->reason == PFW_END_NONFINITE)

@@ -19,6 +19,7 @@ struct pfw_progress {
 	FILE *json;      /**< NULL: nobody asked */
 	FILE *log;       /**< events.jsonl, or NULL */
 	int quiet;       /**< no lines for people but errors */
+	int follows;     /**< another launcher is told of steps */
 	int terminal;    /**< stderr is one */
 	int open_line;   /**< a line that is being written over */
 	uint64_t started, last_line;

@@ -360,6 +360,7 @@ static int train(struct run *run, struct pfw_error *err)
 	signal(SIGPIPE, SIG_IGN);
 	pfw_progress_open(&run->progress, run->job, run->opt.json,
 			  run->opt.quiet, run->log);
+	run->progress.follows = !leads;
 	run->progress.first_step = run->inputs.state.step;
 	run->progress.last_step = run->progress.first_step;
 	if (leads)

@@ -85,3 +85,6 @@ grep -q 'rank 3 (process .* on .*): ' "$tmp/out" ||
 grep -q 'the launcher of rank 0 at 10.77.0.1:4712 .* cannot be reached' \
 	"$tmp/err" || fail 'the guest does not say which host is gone'
 [ ! -e "$tmp/not-made" ] || fail 'the guest makes a folder'
+# Who is told of steps says after which; the other does not say 0.
+grep -q 'FAILED after step [1-9]' "$tmp/out" || fail "the lead says: $(cat "$tmp/out")"
+grep -q 'FAILED: ' "$tmp/err" || fail "the guest says: $(cat "$tmp/err")"
