@@ -143,6 +143,58 @@ static void memory_of_the_host(struct two *t)
 	pass(t, 0, 1, N);
 }
 
+static void group_ended_twice(struct two *t)
+{
+	meet(t);
+	ncclGroupStart();
+	pass(t, 0, 1, N);
+	ncclGroupEnd();
+	ncclGroupEnd();
+}
+
+static void group_left_open(struct two *t)
+{
+	meet(t);
+	ncclGroupStart();
+	ncclGroupStart();
+	pass(t, 0, 1, N);
+	ncclGroupEnd();
+	settle(t->comm[0]);
+}
+
+/* 256 are taken. */
+static void large_group(struct two *t)
+{
+	meet(t);
+	for (size_t n = 256; n < 258; n++) {
+		ncclGroupStart();
+		for (size_t i = 0; i < n; i++)
+			pass(t, 0, 1, N);
+		ncclGroupEnd();
+		settle(t->comm[0]);
+		fprintf(stderr, "%zu taken; ", n);
+	}
+}
+
+static void made_in_a_group(struct two *t)
+{
+	meet(t);
+	ncclGroupStart();
+	pass(t, 0, 1, N);
+	invite(t);
+}
+
+static void freed_while_listed(struct two *t)
+{
+	void *handle, *at;
+
+	meet(t);
+	if (ncclMemAlloc(&at, N) ||
+	    ncclCommRegister(t->comm[0], at, N, &handle))
+		_exit(2);
+	ncclMemFree(at);
+}
+
 static void id_twice(struct two *t)
 {
 	ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -157,11 +209,19 @@ static const struct rule {
 	void (*breaks)(struct two *t);
 	const char *words;
 } rules[] = {
-	{ other_counts, "ncclRecv of 32 where the peer sends 64" },
-	{ other_order, "ncclRecv of 64 where the peer sends 32" },
-	{ two_senders, "ncclSend of 64 where the peer sends 64" },
-	{ other_calls, "the members of a group call different things" },
+	{ other_counts, "ncclRecv of 32 where the peer sends 64: NCCL would "
+	  "overwrite memory" },
+	{ other_order, "ncclRecv of 64 where the peer sends 32: NCCL would hang" },
+	{ two_senders, "ncclSend of 64 where the peer sends 64: NCCL would hang" },
+	{ other_calls, "the members of a group call different things: NCCL would "
+	  "hang" },
 	{ second_call, "ncclSend while a call is in progress" },
+	{ group_ended_twice, "ncclGroupEnd without ncclGroupStart" },
+	{ group_left_open, "in an open group, which launches nothing before "
+	  "ncclGroupEnd: NCCL would hang" },
+	{ large_group, "256 taken; fake nccl: more than 256 operations in a group" },
+	{ made_in_a_group, "ncclCommInitRankConfig in a group" },
+	{ freed_while_listed, "ncclMemFree of what is still registered" },
 	{ not_made_yet, "ncclRecv while a call is in progress" },
 	{ memory_of_the_host, "memory that is not the device's" },
 	{ id_twice, "the id was used twice" },
@@ -206,8 +266,36 @@ static void named(void)
 	}
 }
 
+/* Why the transport makes none: who waits for the first message of a group waits for
+ * the last, which the peer may send only when it has an answer to the first. */
+static void group_is_one_kernel(void)
+{
+	struct two t = { 0 };
+
+	meet(&t);
+	ncclGroupStart();
+	pass(&t, 1, 0, N);
+	pass(&t, 1, 0, N / 2);
+	CU_ASSERT_EQUAL(ncclGroupEnd(), ncclInProgress);
+	settle(t.comm[1]);
+	pass(&t, 0, 1, N);
+	settle(t.comm[0]);
+	CU_ASSERT_EQUAL(cudaStreamSynchronize(t.stream[0]), cudaSuccess);
+	CU_ASSERT_EQUAL(cudaStreamQuery(t.stream[1]), cudaErrorNotReady);
+	pass(&t, 0, 1, N / 2);
+	settle(t.comm[0]);
+	wait_for_both(&t);
+	for (int r = 0; r < 2; r++) {
+		ncclCommAbort(t.comm[r]);
+		cudaStreamDestroy(t.stream[r]);
+	}
+	cudaFree(t.memory);
+}
+
 static const struct unit_test tests[] = {
+	/* First: it forks, which CUDA forbids to who has used it. */
 	{ "rules that are broken are named", named },
+	{ "a group ends as a whole", group_is_one_kernel },
 };
 
 UNIT_MAIN("nccl rules", tests)
