@@ -2,9 +2,10 @@
  * comm.h: a communicator of two ranks, its stream, and what goes over it.
  *
  * Operations are issued one by one, in the order they were asked for: both ends
- * ask in the plan's order, and NCCL matches by order alone.  (A group completes as
- * a whole, and the proof of a program takes messages one by one; so a group is
- * one operation, far below the 256 that are safe.)  Nothing here waits: an
+ * ask in the plan's order, and NCCL matches by order alone.  A group completes as
+ * a whole, and the proof of a program takes messages one by one: so a group is
+ * one operation, which is what a call outside of ncclGroupStart and ncclGroupEnd
+ * is, and far below the 256 that are safe.  Nothing here waits: an
  * operation that NCCL is still launching is looked at again by nccl_comm_turn().
  *
  * All calls are made with the transport's lock held.
