@@ -66,11 +66,16 @@ unsigned fake_number(const struct ibv_context *c)
 struct ibv_device **ibv_get_device_list(int *n)
 {
 	struct ibv_device **list = calloc(DEVICES + 1, sizeof(*list));
+	enum ibv_transport_type type;
 
+	/* Written only where it changes: other ranks may read it. */
 	for (unsigned i = 0; list && i < DEVICES; i++) {
-		devices[i].transport_type = fake.iwarp >> i & 1 ?
-						    IBV_TRANSPORT_IWARP :
-						    IBV_TRANSPORT_IB;
+		type = fake.iwarp >> i & 1 ? IBV_TRANSPORT_IWARP :
+					     IBV_TRANSPORT_IB;
+		fake_lock();
+		if (devices[i].transport_type != type)
+			devices[i].transport_type = type;
+		pthread_mutex_unlock(&lock);
 		list[i] = &devices[i];
 	}
 	*n = DEVICES;

@@ -211,6 +211,20 @@ static bool is_write(const struct op *o)
 	       o->wr.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
 }
 
+/* The words that the other end looks at arrive whole, and behind what went before
+ * them. */
+static void land(void *to, const struct op *o)
+{
+	uint64_t word;
+
+	if (o->len == sizeof(word) && (uintptr_t)to % sizeof(word) == 0) {
+		memcpy(&word, o->data, sizeof(word));
+		__atomic_store_n((uint64_t *)to, word, __ATOMIC_RELEASE);
+	} else {
+		memcpy(to, o->data, o->len);
+	}
+}
+
 static void arrive(struct op *o)
 {
 	struct fake_qp *peer = qps[o->from->peer];
@@ -234,7 +248,7 @@ static void arrive(struct op *o)
 	    (!to || !(peer->access & IBV_ACCESS_REMOTE_WRITE)))
 		status = IBV_WC_REM_ACCESS_ERR;
 	if (!status && is_write(o))
-		memcpy(to, o->data, o->len);
+		land(to, o);
 	if (!status && o->wr.opcode != IBV_WR_RDMA_WRITE)
 		status = receive(o, peer);
 	sent(o, status);
