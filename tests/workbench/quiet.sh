@@ -1,6 +1,7 @@
 #!/bin/sh
 # Between a step's first action and NORM a rank allocates nothing and takes no
-# system call but futex: with no work, and with gpt2's.
+# system call but futex, and in each 100 ms of a wait one look whether the other
+# lives: with no work, and with gpt2's.
 set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

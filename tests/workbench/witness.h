@@ -3,7 +3,8 @@
  *
  * The library that holds it is preloaded, so that its malloc() is everybody's;
  * system calls are told by the kernel (seccomp's user notification) to a thread
- * of the witness, which counts them and lets them go on.  futex is not told.
+ * of the witness, which counts them and lets them go on.  futex is not told, and a
+ * poll for each 100 ms of a window is not counted.
  */
 #ifndef PFW_TESTS_WITNESS_H
 #define PFW_TESTS_WITNESS_H
