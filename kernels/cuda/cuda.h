@@ -171,6 +171,8 @@ int cuda_dnn_open(struct cuda_device *dev, const struct pfw_attention *a,
 		  struct cuda_dnn **out, struct pfw_error *err);
 /** The most that the workspace takes, known without a card. */
 uint64_t cuda_dnn_bytes(const struct pfw_attention *a);
+/** Is its library here? */
+int cuda_dnn_there(void);
 size_t cuda_dnn_version(const struct cuda_dnn *dnn);
 /** 0, or -1: it is not of those sizes. */
 int cuda_dnn_attention(struct cuda_queue *q, const struct pfw_attention *a,

@@ -194,6 +194,9 @@ static int choose_attention(struct cuda_device *dev,
 {
 	int rc = wants_cudnn(opt, info) ? try_cudnn(dev, info, remark) : 0;
 
+	/* What of CUDA's it has failed with is no fault of the next kernel. */
+	if (rc)
+		cudaGetLastError();
 	if (!rc || !strcmp(pfw_value_string(opt, "attention"), "auto"))
 		return 0;
 	return pfw_error_set(err, -rc, "cuda: attention = \"cudnn\": %s; or "
@@ -208,7 +211,9 @@ static uint64_t own_bytes(const struct pfw_values *opt,
 {
 	uint64_t bytes = RANK_QUEUES * (PFW_CUDA_WORKSPACE + CUDA_ASIDE);
 
-	if (wants_cudnn(opt, info) && info->dtype == PFW_BF16)
+	if (wants_cudnn(opt, info) && info->dtype == PFW_BF16 &&
+	    (strcmp(pfw_value_string(opt, "attention"), "auto") != 0 ||
+	     cuda_dnn_there()))
 		bytes += cuda_dnn_bytes(info->attention);
 	return bytes;
 }

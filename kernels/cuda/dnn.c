@@ -34,6 +34,13 @@ uint64_t cuda_dnn_bytes(const struct pfw_attention *a)
 	return cuda_dnn_workspace(&shape);
 }
 
+int cuda_dnn_there(void)
+{
+	struct cuda_dnn_lib lib;
+
+	return !cuda_dnn_load(&lib, NULL);
+}
+
 size_t cuda_dnn_version(const struct cuda_dnn *dnn)
 {
 	return dnn->lib.GetVersion();
@@ -201,6 +208,11 @@ int cuda_dnn_open(struct cuda_device *dev, const struct pfw_attention *a,
 uint64_t cuda_dnn_bytes(const struct pfw_attention *a)
 {
 	(void)a;
+	return 0;
+}
+
+int cuda_dnn_there(void)
+{
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 
 #define FLASH_WARPS 4
 #define FLASH_THREADS (FLASH_WARPS * LANES)
+/** What a block may have on sm_86 and sm_89, the least since sm_80. */
+#define FLASH_MOST_SHARED ((size_t)99 << 10)
 
 /** Where the rows of all heads lie. */
 struct heads {

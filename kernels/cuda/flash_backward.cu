@@ -20,6 +20,9 @@ template <int SIZE> struct backward_shared {
 		float stats[OWN], dots[OWN]; /* of queries */
 	} stage[2];
 };
+static_assert(sizeof(struct backward_shared<64>) <= FLASH_MOST_SHARED &&
+	      sizeof(struct backward_shared<128>) <= FLASH_MOST_SHARED,
+	      "every card has that");
 
 /* Stats in powers of 2; beyond the end such that P is 0. */
 DEVICE float stats_of(const struct heads &h, uint32_t head, uint32_t row)

@@ -16,6 +16,9 @@ template <int SIZE> struct forward_shared {
 		bf16 k[KEYS * SIZE], v[KEYS * SIZE];
 	} stage[2];
 };
+static_assert(sizeof(struct forward_shared<64>) <= FLASH_MOST_SHARED &&
+	      sizeof(struct forward_shared<128>) <= FLASH_MOST_SHARED,
+	      "every card has that");
 
 /* Of the rows of a warp: two for each m in a lane, 8 apart. */
 struct softmax {

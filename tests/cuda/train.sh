@@ -141,10 +141,19 @@ scratch() {
 		--set device.attention="$1" 2>&1 |
 		sed -n 's/.*"scratch":\([0-9]*\).*/\1/p'
 }
-own=$(scratch own) more=$(scratch auto)
+own=$(scratch own) more=$(scratch cudnn)
 apart=$((more - own - 128 * 128 * 2 * 2 * 2 - 1048576))
 [ $apart -gt -65536 ] && [ $apart -lt 65536 ] ||
 	fail "cuDNN's workspace is not planned: $own with our own, $more with it"
+# But not where it is left to the device, and cuDNN is not there.
+none=$(
+	LD_LIBRARY_PATH=$tmp${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+	export LD_LIBRARY_PATH
+	scratch auto
+)
+apart=$((none - own))
+[ $apart -gt -65536 ] && [ $apart -lt 65536 ] ||
+	fail "a workspace is planned for no cuDNN: $own with our own, $none"
 ! train other --set device="$fake" --set device.attention=cudnn ||
 	fail 'cuDNN in fp32'
 grep -q 'is for device.dtype = "bf16" alone' "$tmp/err" ||
