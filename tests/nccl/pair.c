@@ -78,6 +78,15 @@ int pair_open_ends(struct pair *p, uint32_t kind, uint32_t memory,
 	return open_both(p, info_of(kind, memory, slot_bytes), end);
 }
 
+int pair_open_one(struct pair *p, uint64_t slot_bytes)
+{
+	struct pfw_channel_info info = info_of(0, PFW_MEM_CUDA, slot_bytes);
+	int rc = pair_open_transports(p, NULL);
+
+	info.n_slots = 1;
+	return rc ? rc : open_both(p, info, p->end);
+}
+
 int pair_open_invited(struct pair *p, uint32_t kind, uint32_t memory,
 		      uint64_t slot_bytes, void *end[2])
 {

@@ -29,6 +29,8 @@ int pair_open_invited(struct pair *p, uint32_t kind, uint32_t memory,
 /** Transports, and the ends of a first channel, of kind 0. */
 int pair_open(struct pair *p, const char *option, uint32_t memory,
 	      uint64_t slot_bytes);
+/** The same of one slot, which is the device's. */
+int pair_open_one(struct pair *p, uint64_t slot_bytes);
 /** Also finds what the stand-ins have and nobody has freed. */
 void pair_close(struct pair *p);
 

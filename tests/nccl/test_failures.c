@@ -37,6 +37,22 @@ static void each_call_fails(void)
 	}
 }
 
+/* On the way out there is nobody to tell, and everything goes all the same. */
+static void last_calls_fail(void)
+{
+	static const char *const calls[] = {
+		"ncclCommDeregister", "ncclCommAbort", "ncclMemFree",
+	};
+	struct pair p;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, PFW_MEM_HOST, 64), 0);
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, 0, 64), 0);
+		fake_nccl_fail(calls[i], 1, ncclSystemError);
+		pair_close(&p);
+	}
+}
+
 static void cuda_fails(void)
 {
 	static const char *const calls[] = {
@@ -207,6 +223,32 @@ static void other_plans(void)
 	}
 }
 
+/* An abort that outlasts the transport: who waits for it gives up, and what it held is
+ * freed all the same, once it has ended. */
+static void slow_abort(void)
+{
+	uint64_t deadline;
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open(&p, NULL, PFW_MEM_HOST, 64), 0);
+	CU_ASSERT_EQUAL(p.ops->post(p.end[1], 0, 64, &p.err), 0);
+	fake_nccl_hold_aborts(1);
+	for (uint32_t r = 0; r < 2; r++) {
+		p.ops->close_channel(p.end[r]);
+		p.end[r] = NULL;
+	}
+	p.ops->close(p.transport[1]);
+	p.transport[1] = NULL;
+	CU_ASSERT_NOT_EQUAL(fake_nccl_alive(), 0);
+	fake_nccl_hold_aborts(0);
+	p.ops->close(p.transport[0]);
+	p.transport[0] = NULL;
+	deadline = pfw_now() + 20 * PFW_S;
+	while ((fake_nccl_alive() || fake_cuda_alive()) && pfw_now() < deadline)
+		usleep(1000);
+	pair_close(&p);
+}
+
 static void versions(void)
 {
 	struct pair p;
@@ -224,6 +266,7 @@ static void versions(void)
 
 static const struct unit_test tests[] = {
 	{ "each call of NCCL fails", each_call_fails },
+	{ "the last calls of NCCL fail", last_calls_fail },
 	{ "calls of CUDA fail", cuda_fails },
 	{ "peers that are not there", peers_that_are_not_there },
 	{ "nobody sends for two receives", none_comes },
@@ -231,6 +274,7 @@ static const struct unit_test tests[] = {
 	{ "an abort ends a transfer", aborted_is_not_there },
 	{ "a transfer ends, and has failed", failed_is_not_there },
 	{ "the two ends run different plans", other_plans },
+	{ "an abort that takes long", slow_abort },
 	{ "versions", versions },
 };
 

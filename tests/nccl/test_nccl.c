@@ -34,6 +34,18 @@ static void both_memories(void)
 	}
 }
 
+/* Twice into one slot, whole. */
+static void large(void)
+{
+	const uint64_t bytes = (uint64_t)256 << 20;
+	struct pair p;
+
+	CU_ASSERT_EQUAL_FATAL(pair_open_one(&p, bytes), 0);
+	for (uint64_t m = 0; m < 2; m++)
+		CU_ASSERT_EQUAL(pair_pass(&p, 0, m, bytes), 0);
+	pair_close(&p);
+}
+
 /* All in flight before the first is posted; issued in the order of the calls. */
 static void in_order(void)
 {
@@ -237,6 +249,7 @@ static void memory_of_nccl(void)
 static const struct unit_test tests[] = {
 	{ "memory of host and device", both_memories },
 	{ "memory of NCCL, and none", memory_of_nccl },
+	{ "256 MiB", large },
 	{ "issued in order", in_order },
 	{ "ordered by queues alone", by_queues },
 	{ "one communicator for an edge", one_for_an_edge },

@@ -30,7 +30,17 @@ struct nccl_aborts *nccl_aborts_open(void)
 	return a;
 }
 
-bool nccl_aborts_close(struct nccl_aborts *a)
+/* None runs, and nobody else has it. */
+static void finish(struct nccl_aborts *a)
+{
+	if (a->after)
+		a->after(a->arg);
+	pthread_cond_destroy(&a->ended);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
+void nccl_aborts_close(struct nccl_aborts *a, void (*after)(void *arg), void *arg)
 {
 	struct timespec until;
 	bool over;
@@ -38,31 +48,33 @@ bool nccl_aborts_close(struct nccl_aborts *a)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(&a->lock);
+	a->after = after;
+	a->arg = arg;
 	while (a->running &&
 	       !pthread_cond_timedwait(&a->ended, &a->lock, &until))
 		;
 	over = !a->running;
+	a->left = !over;
 	pthread_mutex_unlock(&a->lock);
-	if (!over)
-		return false;
-	pthread_cond_destroy(&a->ended);
-	pthread_mutex_destroy(&a->lock);
-	free(a);
-	return true;
+	if (over)
+		finish(a);
 }
 
 static void *leave(void *arg)
 {
 	struct leaving *l = arg;
 	struct nccl_aborts *a = l->of;
+	bool last;
 
 	l->abort(l->comm);
 	cudaStreamDestroy(l->stream);
 	free(l);
 	pthread_mutex_lock(&a->lock);
-	a->running--;
+	last = !--a->running && a->left;
 	pthread_cond_broadcast(&a->ended);
 	pthread_mutex_unlock(&a->lock);
+	if (last)
+		finish(a);
 	return NULL;
 }
 

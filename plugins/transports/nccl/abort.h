@@ -19,13 +19,17 @@ struct nccl_aborts {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
 	uint32_t running;
+	bool left;              /**< to the last of them */
+	void (*after)(void *arg);
+	void *arg;
 };
 
 /** NULL: out of memory. */
 struct nccl_aborts *nccl_aborts_open(void);
-/** Waits until all have ended, and not for ever: false: some have not, what their
- *  kernels use has to stay, and so does @p a. */
-bool nccl_aborts_close(struct nccl_aborts *a);
+/** Frees @p a once all have ended, and then calls @p after with @p arg, to free what
+ *  their kernels used; NULL: nothing.  It waits for that, and not for ever: of one that
+ *  takes too long its thread sees to both, when it ends. */
+void nccl_aborts_close(struct nccl_aborts *a, void (*after)(void *arg), void *arg);
 
 /** Aborts @p comm, then destroys @p stream, sooner or later. */
 void nccl_abort(struct nccl_aborts *a, const struct nccl_library *lib,

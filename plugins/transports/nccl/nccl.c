@@ -167,7 +167,7 @@ static int nccl_open(const struct pfw_values *opt,
 
 err_listener:
 	if (t->aborts)
-		nccl_aborts_close(t->aborts);
+		nccl_aborts_close(t->aborts, NULL, NULL);
 	if (t->wake >= 0)
 		close(t->wake);
 	pthread_mutex_destroy(&t->lock);
@@ -177,12 +177,25 @@ err_free:
 	return rc;
 }
 
+/* What transfers used until the last of them was aborted. */
+static void free_rest(void *transport)
+{
+	struct nccl_transport *t = transport;
+
+	while (t->closed) {
+		struct nccl_end *c = t->closed;
+
+		t->closed = c->next;
+		nccl_channel_close(&c->c);
+		free(c);
+	}
+	free(t);
+}
+
 static void nccl_close(void *transport)
 {
 	struct nccl_transport *t = transport;
 	struct nccl_comm *m;
-	struct nccl_end *c;
-	bool quiet;
 
 	if (!t)
 		return;
@@ -197,18 +210,10 @@ static void nccl_close(void *transport)
 		nccl_comm_close(m);
 		free(m);
 	}
-	quiet = nccl_aborts_close(t->aborts);
-	while (t->closed) {
-		c = t->closed;
-		t->closed = c->next;
-		if (quiet)
-			nccl_channel_close(&c->c);
-		free(c);
-	}
 	close(t->wake);
 	pthread_mutex_destroy(&t->lock);
 	tcp_listener_close(&t->listener);
-	free(t);
+	nccl_aborts_close(t->aborts, free_rest, t);
 }
 
 static void *nccl_slot(void *channel, uint32_t slot)
