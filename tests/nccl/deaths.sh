@@ -12,7 +12,7 @@ begin() {
 	pipefw run "$tmp/tiny.cfg" --json --quiet --overwrite --out "$tmp/now" \
 		--set data.eval_every=0 "$@" >"$tmp/out" 2>"$tmp/err" &
 	run=$!
-	until grep -q '"step":' "$tmp/out" 2>"$tmp/none"; do
+	until grep -q '"event":"step"' "$tmp/out" 2>"$tmp/none"; do
 		kill -0 $run || fail "$*: never made a step"
 		sleep 0.02
 	done
@@ -38,7 +38,8 @@ pipefw run "$tmp/tiny.cfg" --quiet --overwrite --out "$tmp/want" --steps 8 \
 	fail 'nobody is stopped'
 for transport in shm nccl; do
 	set -- --set device="$gpu" --set transport=$transport
-	begin --steps 8 "$@"
+	# Steps of which none is over before its rank is stopped.
+	FAKE_CUDA_DELAY=5000 begin --steps 8 "$@"
 	kill -STOP "$rank"
 	sleep 0.5
 	kill -CONT "$rank"
