@@ -230,6 +230,13 @@ static void look_for_stopped(struct pfw_crew *crew)
 	}
 }
 
+/* Who found another gone may do so before that one's process has ended: its end is
+ * the cause, and what it waited for when it was killed is none. */
+static int has_settled(const struct pfw_crew *crew)
+{
+	return crew->cause_kind != PFW_CAUSE_LEFT && pfw_crew_all_wait(crew);
+}
+
 /* After a failure: let the others reach their waits, look, then end them. */
 static void see_to_end(struct pfw_crew *crew)
 {
@@ -238,7 +245,7 @@ static void see_to_end(struct pfw_crew *crew)
 	if (!crew->failed)
 		return;
 	if (!crew->explained &&
-	    (pfw_crew_all_wait(crew) || now - crew->failed_at > SETTLE_NS)) {
+	    (has_settled(crew) || now - crew->failed_at > SETTLE_NS)) {
 		pfw_crew_explain(crew);
 		crew->explained = 1;
 		crew->ending_at = now;
