@@ -93,27 +93,22 @@ static int write_config(struct pfw_bench_steps *s,
 			struct pfw_error *err)
 {
 	const struct pfw_bench_model *m = run->model;
-	char text[2048], layout[64];
+	char text[2048];
 	int n;
 
-	if (run->ranks == 1)
-		snprintf(layout, sizeof(layout), "E t*%u L", m->layers);
-	else
-		snprintf(layout, sizeof(layout), "E t*%u | t*%u L", m->cut,
-			 m->layers - m->cut);
 	n = snprintf(text, sizeof(text),
 		"run = { steps = %u; seed = 1; out = \"run\"; };\n"
 		"model = { stage = \"gpt2\"; layers = %u; heads = %u; hidden = %u;"
 		" context = %u; vocab = %u; };\n"
 		"pipeline = { schedule = \"1f1b\"; ranks = %u; microbatches = %u;"
-		" microbatch_size = %u; layout = \"%s\";"
+		" microbatch_size = %u;"
 		" ranks_per_process = %u; };\n"
 		"transport = \"shm\";\n"
 		"device = { name = \"%s\"; dtype = \"%s\"; threads = %u; };\n"
 		"optimizer = { name = \"adamw\"; lr = 1e-4; };\n"
 		"data = { train = \"%u.bin\"; validation = 0.0; };\n",
 		run->steps, m->layers, m->heads, m->hidden, m->context, m->vocab,
-		run->ranks, run->microbatches, m->batch, layout,
+		run->ranks, run->microbatches, m->batch,
 		run->ranks_per_process, s->bench->device, run->dtype,
 		run->threads, m->vocab);
 	snprintf(path, len, "%s/bench.cfg", s->room.dir);

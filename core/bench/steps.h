@@ -14,7 +14,7 @@
 struct pfw_bench_model {
 	const char *name;
 	uint32_t layers, heads, hidden, context, vocab, batch;
-	uint32_t cut; /**< layers of the first of two ranks, by cost */
+	uint32_t cut; /**< blocks of PyTorch's first rank of two: by cost */
 	int large;    /**< left out by --quick */
 };
 

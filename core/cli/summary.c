@@ -121,7 +121,7 @@ static void print_stages(const struct pfw_job *job, FILE *to)
 	const struct pfw_program *program = pfw_job_placement(job);
 	const struct pfw_model *model = job->model;
 
-	fprintf(to, "\nstage  rank  layers           parameters  GFLOP F+B\n");
+	fprintf(to, "\nstage  rank  layers                parameters  GFLOP F+B\n");
 	for (uint32_t s = 0; s < program->stages; s++) {
 		const struct pfw_model_stage *st = &model->stages[s];
 		char n[32], layers[64];
@@ -135,7 +135,7 @@ static void print_stages(const struct pfw_job *job, FILE *to)
 				 model->layers[st->first_layer].name,
 				 model->layers[st->first_layer + st->n_layers -
 					       1].name);
-		fprintf(to, "%5u %5u  %-15s %11s %10.3f\n", s,
+		fprintf(to, "%5u %5u  %-20s %11s %10.3f\n", s,
 			program->rank_of[s], layers, n,
 			(st->flops_forward + st->flops_input +
 			 st->flops_weight) / 1e9);

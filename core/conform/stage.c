@@ -44,7 +44,8 @@ static void look_at_layer(struct pfw_trial *t, const struct pfw_layer *l,
 	if (l->size != sizeof(*l))
 		pfw_trial_refuse(t, "layer %u: layer() changes .size", index);
 	if (!l->name || !*l->name || l->letter <= ' ' || l->letter > '~' ||
-	    l->letter == '|' || l->letter == '*')
+	    l->letter == '|' || l->letter == '*' || l->whole == '|' ||
+	    l->whole == '*' || (l->whole && l->whole == l->letter))
 		pfw_trial_refuse(t, "layer %u has no name, or no letter", index);
 	if (l->n_params && !l->params)
 		pfw_trial_refuse(t, "layer %u has %u parameters and no list",

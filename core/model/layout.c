@@ -15,22 +15,41 @@ struct parser {
 	struct pfw_error *err;
 };
 
-/* "E 1, t 12, L 1" in the order of first appearance. */
-static void count_letters(const struct parser *p, char *buf, size_t len)
+/* The shortest word for what begins at *l, of which @p n are left; and its layers. */
+static char word_at(const struct pfw_layer *l, uint32_t n, uint32_t *layers)
 {
-	uint32_t counts[256] = { 0 };
+	const int whole = l->whole && l->n_whole <= n;
+
+	*layers = whole ? l->n_whole : 1;
+	return whole ? l->whole : l->letter;
+}
+
+/* "E 1, t 12 (am), L 1" in the order of first appearance. */
+static void count_words(const struct parser *p, char *buf, size_t len)
+{
+	uint32_t counts[256] = { 0 }, n;
 	size_t used = 0;
 
-	for (uint32_t i = 0; i < p->n_layers; i++)
-		counts[(unsigned char)p->layers[i].letter]++;
+	for (uint32_t i = 0; i < p->n_layers; i += n)
+		counts[(unsigned char)word_at(p->layers + i, p->n_layers - i,
+					      &n)]++;
 	buf[0] = '\0';
-	for (uint32_t i = 0; i < p->n_layers && used < len; i++) {
-		unsigned char c = (unsigned char)p->layers[i].letter;
+	for (uint32_t i = 0; i < p->n_layers && used + 2 < len; i += n) {
+		unsigned char c = (unsigned char)word_at(
+			p->layers + i, p->n_layers - i, &n);
 
 		if (!counts[c])
 			continue;
 		used += (size_t)snprintf(buf + used, len - used, "%s%c %u",
 					 used ? ", " : "", c, counts[c]);
+		if (n > 1 && used + n + 4 < len) {
+			buf[used++] = ' ';
+			buf[used++] = '(';
+			for (uint32_t k = 0; k < n; k++)
+				buf[used++] = p->layers[i + k].letter;
+			buf[used++] = ')';
+			buf[used] = '\0';
+		}
 		counts[c] = 0;
 	}
 }
@@ -40,7 +59,7 @@ static int refuse(const struct parser *p, const char *expected)
 {
 	char found[16], counts[160];
 
-	count_letters(p, counts, sizeof(counts));
+	count_words(p, counts, sizeof(counts));
 	if (!*p->at)
 		snprintf(found, sizeof(found), "the end");
 	else if (isprint((unsigned char)*p->at))
@@ -58,15 +77,17 @@ static int refuse(const struct parser *p, const char *expected)
 /* Refuses a letter of which the first `fit` repeats had a layer. */
 static int refuse_letter(const struct parser *p, uint32_t fit)
 {
-	char fits[32] = "", expected[200];
+	char fits[32] = "", whole[16] = "", expected[200];
+	const struct pfw_layer *l = p->layers + p->placed;
 
 	if (fit)
 		snprintf(fits, sizeof(fits), "at most %u of it, then ", fit);
+	if (p->placed < p->n_layers && l->whole)
+		snprintf(whole, sizeof(whole), "'%c' or ", l->whole);
 	if (p->placed < p->n_layers)
 		snprintf(expected, sizeof(expected),
-			 "%s'%c' (layer %u of %u, %.80s)", fits,
-			 p->layers[p->placed].letter, p->placed + 1,
-			 p->n_layers, p->layers[p->placed].name);
+			 "%s%s'%c' (layer %u of %u, %.80s)", fits, whole,
+			 l->letter, p->placed + 1, p->n_layers, l->name);
 	else
 		snprintf(expected, sizeof(expected),
 			 "%sthe end (all %u layers are placed)", fits,
@@ -102,11 +123,21 @@ static int parse_repeat(struct parser *p, uint32_t *out)
 	return 0;
 }
 
+/* The layers that a letter stands for at the next one: 0, it does not. */
+static uint32_t layers_of(const struct parser *p, char letter)
+{
+	const struct pfw_layer *l = p->layers + p->placed;
+
+	if (p->placed == p->n_layers)
+		return 0;
+	return l->letter == letter ? 1 : l->whole == letter ? l->n_whole : 0;
+}
+
 /* "t*3": at a character that is neither space, '|' nor the end. */
 static int parse_layers(struct parser *p)
 {
 	const char *start = p->at;
-	uint32_t repeat;
+	uint32_t repeat, n;
 	int rc;
 
 	p->at++;
@@ -114,13 +145,13 @@ static int parse_layers(struct parser *p)
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < repeat; i++) {
-		if (p->placed == p->n_layers ||
-		    p->layers[p->placed].letter != *start) {
+		n = layers_of(p, *start);
+		if (!n) {
 			p->at = start;
 			return refuse_letter(p, i);
 		}
-		p->placed++;
-		p->stages[p->stage].n_layers++;
+		p->placed += n;
+		p->stages[p->stage].n_layers += n;
 	}
 	return 0;
 }
@@ -199,14 +230,18 @@ void pfw_model_layout_text(const struct pfw_model *model, char *buf, size_t len)
 
 		if (s)
 			used = append(buf, len, used, " |");
-		for (uint32_t i = 0, n; i < stage->n_layers; i += n) {
+		for (uint32_t i = 0, n, step; i < stage->n_layers;) {
+			char letter = word_at(l + i, stage->n_layers - i, &step);
 			char word[24];
 
-			for (n = 1; i + n < stage->n_layers; n++)
-				if (l[i + n].letter != l[i].letter)
+			for (n = 1, i += step; i < stage->n_layers; n++) {
+				if (word_at(l + i, stage->n_layers - i,
+					    &step) != letter)
 					break;
+				i += step;
+			}
 			snprintf(word, sizeof(word), n > 1 ? "%s%c*%u" : "%s%c",
-				 used ? " " : "", l[i].letter, n);
+				 used ? " " : "", letter, n);
 			used = append(buf, len, used, word);
 		}
 	}

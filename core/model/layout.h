@@ -8,7 +8,8 @@
 
 /**
  * Fills .first_layer and .n_layers of stages[n_stages] from a layout string:
- * letters, `*n` behind one for a repeat, `|` between stages.
+ * letters of layers, or of wholes (struct pfw_layer), `*n` behind one for a
+ * repeat, `|` between stages.
  */
 int pfw_layout_parse(const char *text, const struct pfw_layer *layers,
 		     uint32_t n_layers, struct pfw_model_stage *stages,

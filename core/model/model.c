@@ -57,14 +57,21 @@ static int list_layers(struct pfw_model *m, struct pfw_error *err)
 	if (!m->layers)
 		return no_memory(err);
 	for (uint32_t i = 0; i < m->n_layers; i++) {
-		m->layers[i].size = sizeof(m->layers[i]);
-		m->ops->layer(m->object, i, &m->shape, &m->layers[i]);
-		if (m->layers[i].n_params > MAX_USES - m->n_uses)
+		struct pfw_layer *l = &m->layers[i];
+
+		l->size = sizeof(*l);
+		m->ops->layer(m->object, i, &m->shape, l);
+		if (l->n_params > MAX_USES - m->n_uses)
 			return pfw_error_set(err, EINVAL,
 					     "the model's layers have more than "
 					     "%u parameters: mend the stage "
 					     "plugin", MAX_USES);
-		m->n_uses += m->layers[i].n_params;
+		if (l->whole && (!l->n_whole || l->n_whole > m->n_layers - i))
+			return pfw_error_set(err, EINVAL,
+					     "layer %u of %u begins a whole of %u "
+					     "layers: mend the stage plugin",
+					     i + 1, m->n_layers, l->n_whole);
+		m->n_uses += l->n_params;
 	}
 	return 0;
 }

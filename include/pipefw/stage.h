@@ -62,7 +62,7 @@ struct pfw_call_shape {
 struct pfw_layer {
 	size_t size;
 	const char *name;
-	char letter; /**< in a layout string: E embedding, t block, L head */
+	char letter; /**< in a layout string: E embedding, a attention, m MLP, L head */
 	uint32_t n_params;
 	const struct pfw_param *params;
 	uint64_t saved_bytes; /**< kept from F to the end of B (or W) for each
@@ -73,6 +73,10 @@ struct pfw_layer {
 	double flops_weight;
 	double flops_model; /**< of the model itself, F, I and W together: nothing
 				 that is computed again; 0: it is no arithmetic */
+	char whole;       /**< in a layout string: this layer and those after it
+			       that make a whole with it, as t is a block of
+			       attention and MLP; 0: none begins here */
+	uint32_t n_whole; /**< layers of that whole, this one included */
 };
 
 /** F keeps what backward needs (else: evaluation). */

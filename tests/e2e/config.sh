@@ -37,7 +37,7 @@ at() {
 		pipefw run "$tmp/bad.cfg" --dry-run --quiet "$@"
 }
 
-at ranks '9 stages .* for 8 layers.*at most 8' 's/ranks = 2/ranks = 9/'
+at ranks '15 stages .* for 14 layers.*at most 14' 's/ranks = 2/ranks = 15/'
 at heads 'multiple of heads = 5' 's/heads = 2/heads = 5/; /hidden/ d'
 at hidden 'hidden = 32 .* heads = 3.*use hidden' 's/heads = 2/heads = 3/'
 at layout 'layout .*has 1 stage, ' 's/ranks = 2;/&\n layout = "E t*6 L";/'
@@ -82,7 +82,7 @@ unset status_wanted
 from() {
 	says 2 "^pipefw: $1: $2" pipefw run "$tmp/whole.cfg" --quiet "$3" "$4"
 }
-from '--set pipeline.ranks=9' '9 stages' --set pipeline.ranks=9
+from '--set pipeline.ranks=15' '15 stages' --set pipeline.ranks=15
 from '--set model.heads=3' 'hidden = 32' --set model.heads=3
 from '--set model.layers=0' 'model.layers must be' --set model.layers=0
 from '--set pipeline.schedule=zbv' 'zbv: v=1' --set pipeline.schedule=zbv

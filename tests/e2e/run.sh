@@ -77,7 +77,7 @@ says 0 'optimizer.warmup (9) is longer' pipefw run "$tmp/tiny.cfg" \
 train run --set optimizer.warmup=9 || fail 'failed'
 [ ! -s "$tmp/err" ] || fail '--quiet gives advice'
 says 2 'layers' pipefw run "$tmp/tiny.cfg" --set optimizer.warmup=9 \
-	--set pipeline.ranks=9 --out "$tmp/refused"
+	--set pipeline.ranks=17 --out "$tmp/refused"
 ! grep -q 'warmup' "$tmp/err" || fail 'advice on a run that is refused'
 
 # A dry run starts nothing and writes nothing.
@@ -149,7 +149,7 @@ refuses 2 'data.eval_batches' --set data.eval_batches=4294967297
 refuses 2 'optimizer.lr must be a number' --set optimizer.lr=nan
 
 # What does not fit together.
-refuses 2 'layers' --set pipeline.ranks=9
+refuses 2 'layers' --set pipeline.ranks=17
 refuses 2 'use v=1' --set pipeline.chunks=2
 refuses 2 'microbatch' --set pipeline.microbatches=0
 refuses 2 'layout' --set pipeline.layout='E t*3 | t*2 L'

@@ -85,7 +85,7 @@ static void test_gpt2_small(void)
 	CU_ASSERT_EQUAL(m->elements, 124439808);
 	CU_ASSERT_EQUAL(m->n_params, 148);
 	CU_ASSERT_EQUAL(m->n_uses, 149);
-	CU_ASSERT_EQUAL(m->n_layers, 14);
+	CU_ASSERT_EQUAL(m->n_layers, 26);
 	CU_ASSERT_EQUAL(m->vocab, 50257);
 	CU_ASSERT_EQUAL(m->context, 1024);
 	for (uint32_t i = 0; i < m->n_params; i++) {

@@ -15,6 +15,7 @@ void fake_set(const char *letters)
 	memset(&fake, 0, sizeof(fake));
 	snprintf(fake.letters, sizeof(fake.letters), "%s", letters);
 	fake.tied_rows_last = TIED;
+	fake.n_whole = 2;
 	for (uint32_t i = 0; i < FAKE_MAX; i++)
 		fake.cost[i] = 1;
 }
@@ -59,6 +60,10 @@ static void fake_layer(void *model, uint32_t i,
 		p[1].dims[0] = fake.tied_rows_last;
 	out->name = names[i][0];
 	out->letter = fake.letters[i];
+	if (out->letter == 'a') {
+		out->whole = 't';
+		out->n_whole = fake.n_whole;
+	}
 	out->n_params = fake.n_params ? fake.n_params :
 			i == 0 || last ? 2 : 1;
 	out->params = p;

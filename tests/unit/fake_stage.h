@@ -1,6 +1,7 @@
 /*
  * fake_stage.h: a stage plugin of layers that compute nothing, for tests of the
- * model: letters and costs from a table, the first and last layer tied.
+ * model: letters and costs from a table, the first and last layer tied.  An a
+ * begins a whole t.
  */
 #ifndef PFW_TESTS_FAKE_STAGE_H
 #define PFW_TESTS_FAKE_STAGE_H
@@ -19,6 +20,7 @@ struct fake_stage {
 	uint64_t saved, work;    /**< bytes of a layer; 0: small ones */
 	uint64_t boundary;       /**< numbers of a tensor; 0: few */
 	uint32_t boundary_dims, boundary_tensors; /**< 0: 1 and 2 */
+	uint32_t n_whole;        /**< layers of that whole */
 	uint32_t n_params;       /**< that every layer claims to have; 0: 1 or 2 */
 	uint32_t open;           /**< objects alive */
 };

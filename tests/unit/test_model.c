@@ -59,6 +59,28 @@ static void test_layout(void)
 	CU_ASSERT_EQUAL(fake.open, 0);
 }
 
+/* t is a and m: where both are in a stage, it is written so. */
+static void test_wholes(void)
+{
+	fake_set("EamamamL");
+	expect_layout(1, "E t*3 L", "E t*3 L");
+	expect_layout(2, "E am t|a m L", "E t*2 | t L");
+	expect_layout(2, "E t a | m t L", "E t a | m t L");
+	expect_layout(4, "E a | m a | m a | m L", "E a | m a | m a | m L");
+	refused(1, "E t*2 a L", "character 9: found 'L' where 'm' (layer 7 of 8, "
+		"p6) is expected; the model's layers, in order: E 1, t 3 (am), L 1");
+	refused(1, "E m", "found 'm' where 't' or 'a' (layer 2 of 8, p1)");
+	refused(1, "E a t", "found 't' where 'm' (layer 3 of 8, p2)");
+	refused(1, "E t*4 L", "found 't' where at most 3 of it, then 'L'");
+	for (uint32_t n = 0; n <= 8; n += 8) {
+		fake.n_whole = n;
+		refused(1, NULL, "layer 2 of 8 begins a whole of");
+	}
+	/* One that is not complete in the model's last layers is refused, too. */
+	fake_set("Ema");
+	refused(1, NULL, "layer 3 of 3 begins a whole of 2 layers");
+}
+
 static void test_layout_refused(void)
 {
 	fake_set("EttttL");
@@ -271,6 +293,7 @@ static void test_sizes_refused(void)
 
 static const struct unit_test tests[] = {
 	{ "layout strings", test_layout },
+	{ "layers that make a whole", test_wholes },
 	{ "layout strings refused", test_layout_refused },
 	{ "layout text in a short buffer", test_layout_text_short },
 	{ "more stages than layers", test_too_many_stages },

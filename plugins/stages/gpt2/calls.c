@@ -22,6 +22,22 @@ static void embedding_weight(const struct run *r)
 			     r->m->context, run_adds(r));
 }
 
+static void half_forward(const struct run *r)
+{
+	if (is_attention(r->layer))
+		attention_forward(r);
+	else
+		mlp_forward(r);
+}
+
+static void half_backward(const struct run *r, int input, int weight)
+{
+	if (is_attention(r->layer))
+		attention_backward(r, input, weight);
+	else
+		mlp_backward(r, input, weight);
+}
+
 void gpt2_forward(void *model, const struct pfw_call *call)
 {
 	const int train = call->flags & PFW_CALL_TRAIN;
@@ -33,7 +49,7 @@ void gpt2_forward(void *model, const struct pfw_call *call)
 		if (is_embedding(r.layer))
 			embedding_forward(&r);
 		else if (!is_head(r.m, r.layer))
-			block_forward(&r);
+			half_forward(&r);
 		else if (!train)
 			head_forward(&r);
 	}
@@ -54,7 +70,7 @@ static void backward(const struct gpt2 *model, const struct pfw_call *call,
 			if (input)
 				head_backward(&r);
 		} else {
-			block_backward(&r, input, weight);
+			half_backward(&r, input, weight);
 		}
 	}
 }

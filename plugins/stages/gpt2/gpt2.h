@@ -3,24 +3,22 @@
  * Multitask Learners", 2019): learned positions, LayerNorm before each half of
  * a block, tanh GELU, no dropout, the embedding tied to the head.
  *
- * Layers: E (embedding), one t for each block, L (final norm and head).  The
- * numbers, their names and their layout are those of GPT2LMHeadModel's state
- * dict: the weights of a block are [in, out], so that forward is y = x W.
+ * Layers: E (embedding); for each block a (attention) and m (MLP), each with its
+ * norm and its residual, together t; L (final norm and head).  The numbers, their
+ * names and their layout are those of GPT2LMHeadModel's state dict: the weights of
+ * a block are [in, out], so that forward is y = x W.
  */
 #ifndef PFW_GPT2_H
 #define PFW_GPT2_H
 
 #include <pipefw/stage.h>
 
-/* The parameters of a block, in the order of the state dict. */
+/* The parameters of half a block, in the order of the state dict. */
 enum {
-	LN1_W, LN1_B,
-	QKV_W, QKV_B,     /* attn.c_attn [C, 3C] */
-	ATTN_W, ATTN_B,   /* attn.c_proj [C, C] */
-	LN2_W, LN2_B,
-	FC_W, FC_B,       /* mlp.c_fc [C, 4C] */
-	PROJ_W, PROJ_B,   /* mlp.c_proj [4C, C] */
-	BLOCK_PARAMS
+	LN_W, LN_B,
+	IN_W, IN_B,       /* attn.c_attn [C, 3C]; mlp.c_fc [C, 4C] */
+	OUT_W, OUT_B,     /* attn.c_proj [C, C]; mlp.c_proj [4C, C] */
+	HALF_PARAMS
 };
 /* Of the embedding. */
 enum { WTE, WPE, EMBEDDING_PARAMS };
@@ -32,8 +30,8 @@ enum { LNF_W, LNF_B, HEAD_W, HEAD_PARAMS };
 struct gpt2 {
 	uint32_t layers, heads, hidden, context, vocab;
 	struct pfw_param *params; /* of all layers, in their order */
-	char (*names)[MAX_NAME];  /* of the blocks' parameters, then of the
-				     blocks */
+	char (*names)[MAX_NAME];  /* of the halves' parameters, then of the
+				     halves */
 };
 
 static inline int is_embedding(uint32_t layer)
@@ -43,13 +41,19 @@ static inline int is_embedding(uint32_t layer)
 
 static inline int is_head(const struct gpt2 *m, uint32_t layer)
 {
-	return layer == m->layers + 1;
+	return layer == 2 * m->layers + 1;
+}
+
+/* Of what is neither embedding nor head. */
+static inline int is_attention(uint32_t layer)
+{
+	return layer % 2;
 }
 
 /* Parameters of all layers before this one. */
 static inline uint32_t params_before(uint32_t layer)
 {
-	return layer ? EMBEDDING_PARAMS + (layer - 1) * BLOCK_PARAMS : 0;
+	return layer ? EMBEDDING_PARAMS + (layer - 1) * HALF_PARAMS : 0;
 }
 
 /* layers.c */

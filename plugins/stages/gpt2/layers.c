@@ -33,43 +33,53 @@ static void matrix(struct pfw_param *p, const char *name, uint32_t rows,
 	p->std = std;
 }
 
-static const char *block_names[BLOCK_PARAMS] = {
-	"ln_1.weight", "ln_1.bias",
-	"attn.c_attn.weight", "attn.c_attn.bias",
-	"attn.c_proj.weight", "attn.c_proj.bias",
-	"ln_2.weight", "ln_2.bias",
-	"mlp.c_fc.weight", "mlp.c_fc.bias",
-	"mlp.c_proj.weight", "mlp.c_proj.bias",
+static const char *const half_names[2][HALF_PARAMS] = {
+	{ "ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias",
+	  "attn.c_proj.weight", "attn.c_proj.bias" },
+	{ "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias",
+	  "mlp.c_proj.weight", "mlp.c_proj.bias" },
 };
 
-static void block_params(const struct gpt2 *m, struct pfw_param *p,
-			 const char (*names)[MAX_NAME])
+/* The first matrix is [C, wide], the other one [from, C]. */
+static void half_params(const struct gpt2 *m, struct pfw_param *p,
+			const char (*names)[MAX_NAME], uint32_t wide,
+			uint32_t from)
 {
 	const uint32_t c = m->hidden;
 	const float std = INIT_STD / sqrtf(2.0f * (float)m->layers);
 
-	vector(&p[LN1_W], names[LN1_W], c, PFW_INIT_ONE);
-	vector(&p[LN1_B], names[LN1_B], c, PFW_INIT_ZERO);
-	matrix(&p[QKV_W], names[QKV_W], c, 3 * c, PFW_PARAM_MATRIX, INIT_STD);
-	vector(&p[QKV_B], names[QKV_B], 3 * c, PFW_INIT_ZERO);
-	matrix(&p[ATTN_W], names[ATTN_W], c, c, PFW_PARAM_MATRIX, std);
-	vector(&p[ATTN_B], names[ATTN_B], c, PFW_INIT_ZERO);
-	vector(&p[LN2_W], names[LN2_W], c, PFW_INIT_ONE);
-	vector(&p[LN2_B], names[LN2_B], c, PFW_INIT_ZERO);
-	matrix(&p[FC_W], names[FC_W], c, 4 * c, PFW_PARAM_MATRIX, INIT_STD);
-	vector(&p[FC_B], names[FC_B], 4 * c, PFW_INIT_ZERO);
-	matrix(&p[PROJ_W], names[PROJ_W], 4 * c, c, PFW_PARAM_MATRIX, std);
-	vector(&p[PROJ_B], names[PROJ_B], c, PFW_INIT_ZERO);
+	vector(&p[LN_W], names[LN_W], c, PFW_INIT_ONE);
+	vector(&p[LN_B], names[LN_B], c, PFW_INIT_ZERO);
+	matrix(&p[IN_W], names[IN_W], c, wide, PFW_PARAM_MATRIX, INIT_STD);
+	vector(&p[IN_B], names[IN_B], wide, PFW_INIT_ZERO);
+	matrix(&p[OUT_W], names[OUT_W], from, c, PFW_PARAM_MATRIX, std);
+	vector(&p[OUT_B], names[OUT_B], c, PFW_INIT_ZERO);
+}
+
+/* Layer @p i + 1, half of a block. */
+static void list_half(struct gpt2 *m, uint32_t i)
+{
+	const uint32_t block = i / 2, half = i % 2, c = m->hidden;
+	char (*names)[MAX_NAME] = m->names + (size_t)i * HALF_PARAMS;
+
+	for (uint32_t k = 0; k < HALF_PARAMS; k++)
+		snprintf(names[k], MAX_NAME, "transformer.h.%u.%s", block,
+			 half_names[half][k]);
+	snprintf(m->names[(size_t)m->layers * 2 * HALF_PARAMS + i], MAX_NAME,
+		 "h.%u.%s", block, half ? "mlp" : "attn");
+	half_params(m, m->params + params_before(1 + i),
+		    (const char (*)[MAX_NAME])names, half ? 4 * c : 3 * c,
+		    half ? 4 * c : c);
 }
 
 int gpt2_list_params(struct gpt2 *m, struct pfw_error *err)
 {
-	const uint32_t n_block_params = m->layers * BLOCK_PARAMS;
+	const size_t halves = 2 * (size_t)m->layers;
 	struct pfw_param *p;
 
-	m->params = calloc(EMBEDDING_PARAMS + n_block_params + HEAD_PARAMS,
+	m->params = calloc(EMBEDDING_PARAMS + halves * HALF_PARAMS + HEAD_PARAMS,
 			   sizeof(*m->params));
-	m->names = calloc(n_block_params + m->layers, sizeof(*m->names));
+	m->names = calloc(halves * (HALF_PARAMS + 1), sizeof(*m->names));
 	if (!m->params || !m->names)
 		return pfw_error_set(err, ENOMEM, "no memory for %u layers",
 				     m->layers);
@@ -78,17 +88,9 @@ int gpt2_list_params(struct gpt2 *m, struct pfw_error *err)
 	       INIT_STD);
 	matrix(&p[WPE], "transformer.wpe.weight", m->context, m->hidden, 0,
 	       INIT_STD);
-	for (uint32_t i = 0; i < m->layers; i++) {
-		char (*names)[MAX_NAME] = m->names + (size_t)i * BLOCK_PARAMS;
-
-		for (uint32_t k = 0; k < BLOCK_PARAMS; k++)
-			snprintf(names[k], MAX_NAME, "transformer.h.%u.%s", i,
-				 block_names[k]);
-		snprintf(m->names[n_block_params + i], MAX_NAME, "h.%u", i);
-		block_params(m, p + params_before(1 + i),
-			     (const char (*)[MAX_NAME])names);
-	}
-	p += params_before(m->layers + 1);
+	for (uint32_t i = 0; i < halves; i++)
+		list_half(m, i);
+	p += params_before(2 * m->layers + 1);
 	vector(&p[LNF_W], "transformer.ln_f.weight", m->hidden, PFW_INIT_ONE);
 	vector(&p[LNF_B], "transformer.ln_f.bias", m->hidden, PFW_INIT_ZERO);
 	matrix(&p[HEAD_W], "transformer.wte.weight", m->vocab, m->hidden,
@@ -100,17 +102,18 @@ uint32_t gpt2_n_layers(void *model)
 {
 	const struct gpt2 *m = model;
 
-	return m->layers + 2;
+	return 2 * m->layers + 2;
 }
 
-/* Per row: 12 C^2 weights in the matrices; attention's two products over the
- * causal half, and five backward, one of which makes the scores again. */
-static void block_flops(const struct gpt2 *m, const struct pfw_call_shape *s,
-			struct pfw_layer *out)
+/* Per row: 4 C^2 weights in attention's matrices, 8 C^2 in those of the MLP;
+ * attention's two products over the causal half, and five backward, one of which
+ * makes the scores again. */
+static void half_flops(const struct gpt2 *m, const struct pfw_call_shape *s,
+		       int attention, struct pfw_layer *out)
 {
 	const double rows = (double)s->batch * s->seq, c = m->hidden;
-	const double matrices = 2 * rows * 12 * c * c;
-	const double product = rows * s->seq * c;
+	const double matrices = 2 * rows * (attention ? 4 : 8) * c * c;
+	const double product = attention ? rows * s->seq * c : 0;
 
 	out->flops_forward = matrices + 2 * product;
 	out->flops_input = matrices + 5 * product;
@@ -136,6 +139,20 @@ static void embedding_flops(const struct gpt2 *m,
 	out->flops_weight = 2 * out->flops_forward;
 }
 
+static void half_layer(const struct gpt2 *m, uint32_t index,
+		       const struct pfw_call_shape *shape,
+		       struct pfw_layer *out)
+{
+	out->name = m->names[(size_t)m->layers * 2 * HALF_PARAMS + index - 1];
+	out->letter = is_attention(index) ? 'a' : 'm';
+	out->n_params = HALF_PARAMS;
+	half_flops(m, shape, is_attention(index), out);
+	if (is_attention(index)) {
+		out->whole = 't';
+		out->n_whole = 2;
+	}
+}
+
 void gpt2_layer(void *model, uint32_t index, const struct pfw_call_shape *shape,
 		struct pfw_layer *out)
 {
@@ -154,11 +171,7 @@ void gpt2_layer(void *model, uint32_t index, const struct pfw_call_shape *shape,
 		out->n_params = HEAD_PARAMS;
 		head_flops(m, shape, out);
 	} else {
-		out->name = m->names[(size_t)m->layers * BLOCK_PARAMS +
-				     index - 1];
-		out->letter = 't';
-		out->n_params = BLOCK_PARAMS;
-		block_flops(m, shape, out);
+		half_layer(m, index, shape, out);
 	}
 }
 

@@ -66,50 +66,35 @@ static void take_ends(const struct gpt2 *m, uint32_t layer,
 		take(saved, act_bytes(s, m->hidden));
 }
 
-static void take_forward(const struct gpt2 *m, const struct pfw_call_shape *s,
-			 struct carver *from, struct block *b)
+static void take_forward(const struct gpt2 *m, uint32_t layer,
+			 const struct pfw_call_shape *s, struct carver *from,
+			 struct half *h)
 {
 	const uint64_t c = act_bytes(s, m->hidden);
 
-	b->h1 = take(from, c);
-	b->mean1 = take(from, float_bytes(s, 1));
-	b->rstd1 = take(from, float_bytes(s, 1));
-	b->qkv = take(from, 3 * c);
-	b->heads = take(from, c);
-	b->stats = take(from, float_bytes(s, m->heads));
-	b->r = take(from, c);
-	b->h2 = take(from, c);
-	b->mean2 = take(from, float_bytes(s, 1));
-	b->rstd2 = take(from, float_bytes(s, 1));
-	b->a = take(from, 4 * c);
-	b->g = take(from, 4 * c);
+	h->h = take(from, c);
+	h->mean = take(from, float_bytes(s, 1));
+	h->rstd = take(from, float_bytes(s, 1));
+	if (is_attention(layer)) {
+		h->qkv = take(from, 3 * c);
+		h->heads = take(from, c);
+		h->stats = take(from, float_bytes(s, m->heads));
+	} else {
+		h->a = take(from, 4 * c);
+		h->g = take(from, 4 * c);
+	}
 }
 
-/* Where nothing is kept, the halves of a block share. */
-static void take_evaluation(const struct gpt2 *m,
-			    const struct pfw_call_shape *s,
-			    struct carver *from, struct block *b)
+static void take_backward(const struct gpt2 *m, uint32_t layer,
+			  const struct pfw_call_shape *s, struct carver *from,
+			  struct half *h)
 {
 	const uint64_t c = act_bytes(s, m->hidden);
 
-	b->h1 = b->h2 = take(from, c);
-	b->mean1 = b->mean2 = take(from, float_bytes(s, 1));
-	b->rstd1 = b->rstd2 = take(from, float_bytes(s, 1));
-	b->qkv = b->a = take(from, 4 * c);
-	b->heads = take(from, c);
-	b->stats = take(from, float_bytes(s, m->heads));
-	b->r = take(from, c);
-	b->g = take(from, 4 * c);
-}
-
-static void take_backward(const struct gpt2 *m, const struct pfw_call_shape *s,
-			  struct carver *from, struct block *b)
-{
-	const uint64_t c = act_bytes(s, m->hidden);
-
-	b->da = take(from, 4 * c);
-	b->dr = take(from, c);
-	b->dqkv = take(from, 3 * c);
+	if (is_attention(layer))
+		h->dqkv = take(from, 3 * c);
+	else
+		h->da = take(from, 4 * c);
 }
 
 static void take_head(const struct gpt2 *m, const struct pfw_call_shape *s,
@@ -130,18 +115,19 @@ static void take_head(const struct gpt2 *m, const struct pfw_call_shape *s,
 	h->logits = take(work, chunk * row);
 }
 
-/* Of a block: training, evaluation, and backward with its scratch in work. */
-static void block_bytes(const struct gpt2 *m, const struct pfw_call_shape *s,
-			uint64_t *saved, uint64_t *work)
+/* Evaluation has all of it in work, backward its scratch. */
+static void half_bytes(const struct gpt2 *m, uint32_t layer,
+		       const struct pfw_call_shape *s, uint64_t *saved,
+		       uint64_t *work)
 {
 	struct carver keep = { 0 }, eval = { 0 }, train = { 0 };
-	struct block b;
+	struct half h;
 
-	take_forward(m, s, &keep, &b);
+	take_forward(m, layer, s, &keep, &h);
 	if (s->split)
-		take_backward(m, s, &keep, &b);
-	take_evaluation(m, s, &eval, &b);
-	take_backward(m, s, &train, &b);
+		take_backward(m, layer, s, &keep, &h);
+	take_forward(m, layer, s, &eval, &h);
+	take_backward(m, layer, s, &train, &h);
 	take(&train, act_bytes(s, m->hidden));
 	*saved += keep.used;
 	*work += eval.used > train.used ? eval.used : train.used;
@@ -162,7 +148,7 @@ void layer_bytes(const struct gpt2 *m, uint32_t layer,
 	*saved = keep.used;
 	*work = scratch.used;
 	if (!is_embedding(layer) && !is_head(m, layer))
-		block_bytes(m, shape, saved, work);
+		half_bytes(m, layer, shape, saved, work);
 }
 
 void run_start(struct run *r, const struct gpt2 *m, const struct pfw_call *call,
@@ -176,19 +162,25 @@ void run_start(struct run *r, const struct gpt2 *m, const struct pfw_call *call,
 	r->mode = mode;
 }
 
+static uint64_t saved_by(const struct run *r, uint32_t layer)
+{
+	uint64_t saved, work;
+
+	layer_bytes(r->m, layer, &r->call->shape, &saved, &work);
+	return saved;
+}
+
 /* Bytes of `saved` of the layers [first, end); blocks are all of one size. */
 static uint64_t saved_between(const struct run *r, uint32_t first, uint32_t end)
 {
-	uint64_t saved, work, total = 0;
+	uint64_t total = 0;
 
-	if (first < end && is_embedding(first)) {
-		layer_bytes(r->m, first++, &r->call->shape, &saved, &work);
-		total += saved;
-	}
-	if (first < end) {
-		layer_bytes(r->m, first, &r->call->shape, &saved, &work);
-		total += saved * (end - first);
-	}
+	if (first < end && is_embedding(first))
+		total += saved_by(r, first++);
+	if (first < end)
+		total += saved_by(r, first) * ((end - first + 1) / 2);
+	if (first + 1 < end)
+		total += saved_by(r, first + 1) * ((end - first) / 2);
 	return total;
 }
 
@@ -266,21 +258,22 @@ void *run_grad_input(const struct run *r)
 		inner_grad_output(r, r->layer - 1);
 }
 
-void run_block(const struct run *r, struct block *out)
+void run_half(const struct run *r, struct half *out)
 {
 	const struct pfw_call_shape *s = &r->call->shape;
 	struct carver saved = { r->saved, 0 }, work = { r->call->work, 0 };
+	const int keeps = r->mode != RUN_EVALUATE;
 	void *input, *grad_output;
 
 	memset(out, 0, sizeof(*out));
 	take_passing(r->m, s, &work, 0);
-	if (r->mode == RUN_EVALUATE) {
-		take_evaluation(r->m, s, &work, out);
+	if (keeps)
+		take_ends(r->m, r->layer, s, &saved, &input, &grad_output);
+	take_forward(r->m, r->layer, s, keeps ? &saved : &work, out);
+	if (!keeps)
 		return;
-	}
-	take_ends(r->m, r->layer, s, &saved, &input, &grad_output);
-	take_forward(r->m, s, &saved, out);
-	take_backward(r->m, s, r->mode == RUN_APART ? &saved : &work, out);
+	take_backward(r->m, r->layer, s, r->mode == RUN_APART ? &saved : &work,
+		      out);
 	out->dh = take(&work, act_bytes(s, r->m->hidden));
 }
 

@@ -8,8 +8,9 @@
  * the gradients of its GEMMs' outputs as well, from I to W.
  *
  * Rows are the tokens of the micro-batch, C the width, s the bytes of act:
- *   a block's `saved` is 16 C s bytes a row and 4 + 1 per head numbers, split
- *   25 C s; the head's is C s (its input); the embedding's nothing, split C s.
+ *   attention's `saved` is 6 C s bytes a row and 2 + 1 per head numbers, split
+ *   10 C s; the MLP's is 10 C s and 2 numbers, split 15 C s; the head's is C s
+ *   (its input); the embedding's nothing, split C s.
  */
 #ifndef PFW_GPT2_MEMORY_H
 #define PFW_GPT2_MEMORY_H
@@ -34,21 +35,18 @@ struct run {
 	enum run_mode mode;
 };
 
-/* A block's tensors; act unless float. */
-struct block {
-	void *h1;            /* [C] after the first norm */
-	float *mean1, *rstd1;
-	void *qkv;           /* [3C] */
-	void *heads;         /* [C] attention's output */
+/* The tensors of half a block; act unless float. */
+struct half {
+	void *h;             /* [C] after the norm */
+	float *mean, *rstd;
+	void *dh;            /* [C] scratch of backward */
+	/* attention */
+	void *qkv, *dqkv;    /* [3C] */
+	void *heads;         /* [C] its output */
 	float *stats;        /* [heads] */
-	void *r;             /* [C] residual stream between the halves */
-	void *h2;            /* [C] after the second norm */
-	float *mean2, *rstd2;
-	void *a;             /* [4C] what the GELU notes for its derivative */
+	/* MLP */
+	void *a, *da;        /* [4C] what the GELU notes for its derivative */
 	void *g;             /* [4C] after the GELU */
-	/* backward */
-	void *da, *dr, *dqkv;
-	void *dh;            /* [C] scratch */
 };
 
 struct head {
@@ -74,7 +72,7 @@ const void *run_input(const struct run *r);
 void *run_output(const struct run *r);
 const void *run_grad_output(const struct run *r);
 void *run_grad_input(const struct run *r);
-void run_block(const struct run *r, struct block *out);
+void run_half(const struct run *r, struct half *out);
 void run_head(const struct run *r, struct head *out);
 
 #endif

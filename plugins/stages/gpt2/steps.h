@@ -10,10 +10,12 @@
 
 #include "memory.h"
 
-void block_forward(const struct run *r);
-/** The input's gradient, the weights', or both: then each half of a block has
- *  its weights done while its gradients are at hand. */
-void block_backward(const struct run *r, int input, int weight);
+void attention_forward(const struct run *r);
+void mlp_forward(const struct run *r);
+/** The input's gradient, the weights', or both: the weights while the gradients are
+ *  at hand. */
+void attention_backward(const struct run *r, int input, int weight);
+void mlp_backward(const struct run *r, int input, int weight);
 
 /** Evaluation and generation; in training all is done in backward. */
 void head_forward(const struct run *r);
