@@ -51,7 +51,7 @@ cp "$tmp/run/model/config.json" "$tmp/hf/config.json"
 refused 5 "$tmp/hf/model.safetensors" "$tmp/hf" --prompt a
 refused 2 'is empty' "$tmp/run" --prompt ''
 refused 2 'ranks' "$tmp/run" --ranks 0
-refused 2 'layers' "$tmp/run" --ranks 9
+refused 2 'layers' "$tmp/run" --ranks 17
 says 2 'whole number' pipefw generate "$tmp/run" --tokens x
 
 # Ctrl-C ends it, and what was said so far is there.
