@@ -80,7 +80,7 @@ pipefw run "$tmp/asked/config.cfg" --quiet --out "$tmp/again" \
 	--trace "$tmp/trace.json"
 cmp "$tmp/planned.csv" "$tmp/again/schedule.csv"
 pipefw report "$tmp/again" --format text | grep -q 'schedule.csv, p=2 v=1 m=8'
-refuses 'run of the same model: its layers are 6, here they are 7' \
+refuses 'run of the same model: its layers are 10, here they are 12' \
 	zb_auto "$tmp/none" --set model.layers=5
 refuses 'is planned already: leave one out' \
 	zb_auto "$tmp/none" --set pipeline.schedule.file="$tmp/planned.csv"
