@@ -27,7 +27,7 @@ INLINE void finish_row(const struct row *r, uint32_t steps, const int wide)
 			vf slope;
 
 			x = vf_gelu(x, &slope);
-			STORE(r->aux, slope);
+			vec_store_away(r->aux + i, slope, left);
 		}
 		if (steps & PFW_EPI_DGELU)
 			x *= LOAD(r->aux);

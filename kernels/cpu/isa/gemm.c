@@ -75,6 +75,7 @@ static void run_tiles(const void *context, size_t first, size_t end,
 		cut->product(&p);
 		ISA(epilogue)(cut->g, cut->steps, &b, scratch, TILE_COLS);
 	}
+	vec_fence(); /* the GELU's slope goes past the caches */
 }
 
 static struct cpu_product part_of_c(const struct cut *cut,
@@ -105,6 +106,7 @@ static void run_parts(const void *context, size_t first, size_t end,
 		p.col = b.col;
 		cut->product(&p);
 	}
+	vec_fence();
 }
 
 /* A product that knows no epilogue: parts that are in the cache yet. */
@@ -122,6 +124,7 @@ static void run_panels(const void *context, size_t first, size_t end,
 		if (cut->steps)
 			ISA(epilogue)(cut->g, cut->steps, &b, p.c, cut->g->n);
 	}
+	vec_fence();
 }
 
 /* A multiple of what our own product is best at. */

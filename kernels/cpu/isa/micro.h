@@ -18,6 +18,7 @@ INLINE void micro_sum(vf sum[MICRO_ROWS][2], const float *a, size_t a_row,
 		      size_t a_k, const float *b, size_t ldb, size_t k,
 		      const int rows, const int vectors)
 {
+	UNROLL(2)
 	for (size_t kk = 0; kk < k; kk++, a += a_k, b += ldb) {
 		vf y[2];
 

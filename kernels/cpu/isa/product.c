@@ -37,7 +37,7 @@ INLINE void copy_row(float *dst, const size_t width, const act *src, size_t n)
 }
 
 #define TOGETHER 8   /* panels that are packed side by side */
-#define ROWS_AHEAD 4 /* of k, where these lie one below the other */
+#define ROWS_AHEAD 12 /* of k, where these lie one below the other */
 
 /* dst[n / width][k][width] = src[k][n], zeros in what is left of a panel. */
 INLINE void pack_straight(float *dst, const size_t width, const act *src,
@@ -53,7 +53,7 @@ INLINE void pack_straight(float *dst, const size_t width, const act *src,
 }
 
 #define CHUNK 16     /* columns of k that are turned together */
-#define COLS_AHEAD 2 /* chunks */
+#define COLS_AHEAD 4 /* chunks */
 
 /* dst[k][width] = src[0..n)[k], zeros after them. */
 INLINE void pack_turned(float *dst, const size_t width, const act *src,

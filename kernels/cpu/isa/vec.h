@@ -138,6 +138,37 @@ INLINE void vh_store_n(uint16_t *p, vf x, size_t n)
 #endif
 }
 
+/** The same past the caches, where the place allows it: for what is read much later.
+ *  Before another thread reads it comes vec_fence(). */
+INLINE void vf_store_away(float *p, vf x, size_t n)
+{
+#ifdef __AVX512F__
+	if (n >= VW && !((uintptr_t)p % 64)) {
+		_mm512_stream_ps(p, x);
+		return;
+	}
+#endif
+	if (n >= VW)
+		vf_store(p, x);
+	else
+		vf_store_n(p, x, n);
+}
+
+INLINE void vh_store_away(uint16_t *p, vf x, size_t n)
+{
+	if (n >= VW)
+		vh_store(p, x);
+	else
+		vh_store_n(p, x, n);
+}
+
+INLINE void vec_fence(void)
+{
+#ifdef __AVX512F__
+	_mm_sfence();
+#endif
+}
+
 /* The same for either type of element. */
 #define BY_TYPE(p, f32, bf16)                                                 \
 	_Generic((p), float *: f32, const float *: f32, uint16_t *: bf16,     \
@@ -145,6 +176,7 @@ INLINE void vh_store_n(uint16_t *p, vf x, size_t n)
 #define vec_load(p) BY_TYPE(p, vf_load, vh_load)(p)
 #define vec_load_n(p, n) BY_TYPE(p, vf_load_n, vh_load_n)(p, n)
 #define vec_store(p, x) BY_TYPE(p, vf_store, vh_store)(p, x)
+#define vec_store_away(p, x, n) BY_TYPE(p, vf_store_away, vh_store_away)(p, x, n)
 #define vec_store_n(p, x, n) BY_TYPE(p, vf_store_n, vh_store_n)(p, x, n)
 
 /** The larger and the smaller; @p b where either is NaN. */
