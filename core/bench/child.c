@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signals.h"
 
 #define LEAVE_NS (2 * PFW_S)
 
@@ -20,10 +21,7 @@ int pfw_bench_signals_take(int *stop, sigset_t *was, struct pfw_error *err)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	pfw_signals_that_end(&set);
 	sigprocmask(SIG_BLOCK, &set, was);
 	signal(SIGPIPE, SIG_IGN);
 	*stop = signalfd(-1, &set, SFD_CLOEXEC);
@@ -47,6 +45,7 @@ static void become(const char *const *argv, int in, int out, pid_t parent)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0); /* it is ended with those that it starts */
 	if (getppid() != parent)
 		_exit(1);
 	dup2(in, 0);
@@ -74,6 +73,8 @@ int pfw_bench_child_start(struct pfw_bench_child *child,
 		child->pid = -1;
 	if (!child->pid)
 		become(argv, in[0], out[1], parent);
+	if (child->pid > 0) /* whichever comes first */
+		setpgid(child->pid, child->pid);
 	close(in[0]);
 	close(out[1]);
 	child->in = in[1];
@@ -136,6 +137,15 @@ int pfw_bench_child_say(struct pfw_bench_child *child, const char *line)
 	return write(child->in, line, n) == (ssize_t)n ? 0 : -EIO;
 }
 
+/* It stays a zombie, whose number nobody else can have. */
+static int has_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
 int pfw_bench_child_end(struct pfw_bench_child *child)
 {
 	uint64_t deadline = pfw_now() + LEAVE_NS;
@@ -146,13 +156,15 @@ int pfw_bench_child_end(struct pfw_bench_child *child)
 		return -ECHILD;
 	close(child->in);
 	close(child->out);
-	while (waitpid(child->pid, &status, WNOHANG) == 0) {
+	while (!has_ended(child->pid)) {
 		if (!killed && pfw_now() > deadline) {
-			kill(child->pid, SIGKILL);
+			kill(-child->pid, SIGKILL);
 			killed = 1;
 		}
 		nanosleep(&nap, NULL);
 	}
+	kill(-child->pid, SIGKILL); /* whom it has left behind */
+	waitpid(child->pid, &status, 0);
 	child->pid = 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }

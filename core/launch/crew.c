@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/signals.h"
 #include "launch/far_run.h"
 #include "launch/meet.h"
 
@@ -53,27 +54,14 @@ static int open_sockets(struct pfw_crew *crew, struct pfw_error *err)
 	return 0;
 }
 
-/* Whoever started us, nohup or a shell for its background jobs, has said that
- * this signal shall not end us; a signalfd would hear it nevertheless. */
-static int is_ignored(int sig)
-{
-	struct sigaction now;
-
-	return !sigaction(sig, NULL, &now) && now.sa_handler == SIG_IGN;
-}
-
 static int open_signals(struct pfw_crew *crew, struct pfw_error *err)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	sigset_t set;
 
 	/* Where it was ignored, the dead would be gone before they are counted. */
 	sigaction(SIGCHLD, &by_default, NULL);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (!is_ignored(ends[i]))
-			sigaddset(&set, ends[i]);
+	pfw_signals_that_end(&set);
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, &crew->old_mask);

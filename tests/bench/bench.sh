@@ -135,10 +135,23 @@ if [ $cores = 2 ]; then
 		fail 'nobody says that gloo ended'
 fi
 
+# What nohup has said shall not end it does not: the row comes all the same.
+(
+	trap '' HUP
+	pipefw bench memory --quick --json >"$tmp/out" 2>"$tmp/err" &
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		kill -HUP $! 2>/dev/null || break
+		sleep 0.1
+	done
+	wait $!
+) || fail "SIGHUP ends it under nohup: $(cat "$tmp/err")"
+
 # Stopped in the middle: it dies of that, but no process and no folder stays.
 cat >"$tmp/asleep" <<'SH'
 #!/bin/sh
+sleep 1001 &
 echo "$$" >"$TMPDIR/asleep.pid"
+echo $! >"$TMPDIR/worker.pid"
 echo torch 0
 exec sleep 1000
 SH
@@ -159,5 +172,13 @@ status=0
 wait $bench || status=$?
 [ "$status" = 143 ] || fail "status $status, not of SIGTERM"
 ! kill -0 "$(cat "$tmp/asleep.pid")" 2>/dev/null || fail 'a peer lives on'
+# Nobody may be there to reap it.
+worker=$(cat "$tmp/worker.pid")
+n=0
+while grep -q '^State:[[:space:]]*[^ZX]' "/proc/$worker/status" 2>/dev/null; do
+	n=$((n + 1))
+	[ $n -lt 100 ] || fail "a peer's child lives on"
+	sleep 0.1
+done
 left=$(find "$tmp" -maxdepth 1 -name 'pipefw-bench*')
 [ -z "$left" ] || fail "it leaves $left"
