@@ -66,11 +66,11 @@ grep -q "GPU memory by staging: .* the host's memory" "$tmp/err" ||
 # A device that goes on has all the time that it wants, in a step and where it
 # evaluates: run.timeout is a small part of either, and many times an action.
 FAKE_CUDA_DELAY=20000
-run far --steps 1 --set run.timeout=2 --set pipeline.microbatches=24 \
+run far --steps 1 --set run.timeout=4 --set pipeline.microbatches=48 \
 	--set model.layers=2 --set data.validation=0 ||
 	fail "a slow step: $(tail -n 1 "$tmp/err")"
-run far --steps 1 --set run.timeout=2 --set pipeline.microbatches=1 \
-	--set model.layers=2 --set data.eval_batches=64 ||
+run far --steps 1 --set run.timeout=4 --set pipeline.microbatches=1 \
+	--set model.layers=2 --set data.eval_batches=128 ||
 	fail "a slow evaluation: $(tail -n 1 "$tmp/err")"
 
 # One that is killed while its device is behind leaves none waiting for ever.
