@@ -4,7 +4,7 @@ set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 cat >"$tmp/run.cfg" <<CFG
-run = { steps = 3; timeout = 1.0; };
+run = { steps = 3; timeout = 3.0; };
 model = { stage = "synthetic"; layers = 4; bytes = 4096; forward_us = [100.0];
 	input_us = [100.0]; weight_us = [100.0]; };
 pipeline = { schedule = "1f1b"; ranks = 2; microbatches = 8;
