@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/bf16.h"
+
 struct operand {
 	const struct fake_tensor *t;
 	void *at;
@@ -29,23 +31,6 @@ static int64_t offset(const struct fake_tensor *t, const int64_t *i)
 	for (int k = 0; k < 4; k++)
 		at += t->dim[k] == 1 ? 0 : i[k] * t->stride[k];
 	return at;
-}
-
-static float from_bf16(uint16_t bits)
-{
-	uint32_t u = (uint32_t)bits << 16;
-	float f;
-
-	memcpy(&f, &u, sizeof(f));
-	return f;
-}
-
-static uint16_t to_bf16(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof(u));
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
 /* What is virtual is kept as floats, of the precision that it has. */

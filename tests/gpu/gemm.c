@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cuda.h"
+#include "kernels/bf16.h"
 
 #define OFFERS 8
 #define WORKSPACE ((size_t)32 << 20)
@@ -50,23 +51,6 @@ static void must(int failed, const char *what)
 		return;
 	printf("%s failed\n", what);
 	exit(1);
-}
-
-static uint16_t to_bf16(float x)
-{
-	uint32_t u;
-
-	memcpy(&u, &x, sizeof(u));
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-static float from_bf16(uint16_t x)
-{
-	const uint32_t u = (uint32_t)x << 16;
-	float f;
-
-	memcpy(&f, &u, sizeof(f));
-	return f;
 }
 
 /* Near normal, mean 0 and variance 1: the sum of four numbers in (-1, 1) has 4/3.

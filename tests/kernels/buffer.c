@@ -1,5 +1,6 @@
 /* Guarded device memory, random numbers, comparisons. */
 #include "kernels/kernels.h"
+#include "kernels/bf16.h"
 
 #include <CUnit/Basic.h>
 #include <math.h>
@@ -44,25 +45,6 @@ double random_uniform(void)
 uint32_t random_below(uint32_t n)
 {
 	return (uint32_t)(next() % n);
-}
-
-static float from_bf16(uint16_t h)
-{
-	uint32_t u = (uint32_t)h << 16;
-	float f;
-
-	memcpy(&f, &u, sizeof(f));
-	return f;
-}
-
-static uint16_t to_bf16(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof(u));
-	if (f != f)
-		return 0x7fc0;
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
 /* Encodes, and leaves in *value what the code stands for. */
