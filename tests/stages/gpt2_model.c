@@ -80,12 +80,20 @@ static void test_gpt2_small(void)
 	struct pfw_error err = { 0 };
 	struct pfw_model *m;
 	uint32_t decayed = 0;
+	double rows;
 
 	CU_ASSERT_EQUAL_FATAL(open_model(options, &m, &err), 0);
 	CU_ASSERT_EQUAL(m->elements, 124439808);
 	CU_ASSERT_EQUAL(m->n_params, 148);
 	CU_ASSERT_EQUAL(m->n_uses, 149);
 	CU_ASSERT_EQUAL(m->n_layers, 26);
+	/* Half a block each: 4 C^2 and scores, 8 C^2. */
+	CU_ASSERT_EQUAL(m->layers[1].letter, 'a');
+	CU_ASSERT_EQUAL(m->layers[2].letter, 'm');
+	rows = (double)m->shape.batch * m->shape.seq;
+	CU_ASSERT_EQUAL(m->layers[1].flops_forward,
+			2 * rows * 768 * (4 * 768 + m->shape.seq));
+	CU_ASSERT_EQUAL(m->layers[2].flops_forward, 2 * rows * 8 * 768 * 768);
 	CU_ASSERT_EQUAL(m->vocab, 50257);
 	CU_ASSERT_EQUAL(m->context, 1024);
 	for (uint32_t i = 0; i < m->n_params; i++) {
